@@ -1,0 +1,225 @@
+"""Group commit: one `worker_sync` call in flight, carrying all that gathered during the call before it.
+
+There is no timer. An operation that finds the line free goes out at once; under load, calls grow by themselves, and
+one transaction pays for hundreds of steps.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import Callable, Iterable
+from typing import Any
+from uuid import UUID
+
+import orjson
+from psycopg import Error as DatabaseError
+
+from tollway.worker.answers import BUSY, SKIPPED, failure_of
+from tollway.worker.backoff import Backoff
+from tollway.worker.connection import LOST, TRANSIENT, Link, first_line
+from tollway.workflow.operations import Answer, Operation
+
+log = logging.getLogger("tollway.worker")
+
+MOST_OPERATIONS = 1000
+"""In one call, so that its transaction and its row locks stay short."""
+BUSY_FIRST, BUSY_MOST = 0.005, 0.25
+QUERY = "select absurd.worker_sync(%s::text::jsonb)::text"
+
+
+class Unit:
+    """Operations of one task that apply in one transaction, with a future for the last one's answer."""
+
+    __slots__ = ("backoff", "epoch", "future", "operations", "task_id")
+
+    def __init__(self, task_id: str, epoch: int, operations: tuple[Operation, ...], future: asyncio.Future[Answer]):
+        self.task_id = task_id
+        self.epoch = epoch
+        self.operations = operations
+        self.future = future
+        self.backoff: Backoff | None = None
+
+
+class GroupCommit:
+    """The only writer of a worker's state changes.
+
+    `wanted` says how many tasks the worker could take now; `claimed` receives what came, and whether there is more.
+    """
+
+    def __init__(
+        self,
+        link: Link,
+        *,
+        queue: str,
+        worker: str,
+        instance: UUID,
+        version: str | None,
+        lease: int,
+        wanted: Callable[[], int],
+        claimed: Callable[[list[dict[str, Any]], bool], None],
+    ) -> None:
+        self._link = link
+        self._envelope = {"queue": queue, "worker": worker, "instance": str(instance), "version": version}
+        self._lease = lease
+        self._wanted = wanted
+        self._claimed = claimed
+        self._gathered: deque[Unit] = deque()
+        self._work = asyncio.Event()
+        self._claim_due = False
+        self._calls = 0
+        self._retries: set[asyncio.TimerHandle] = set()
+        self._closing = False
+
+    def submit(self, task_id: str, epoch: int, operations: tuple[Operation, ...]) -> asyncio.Future[Answer]:
+        """Hand over operations that apply together; the future has the last one's answer, or raises what refused it."""
+        future: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
+        self._gathered.append(Unit(task_id, epoch, operations, future))
+        self._work.set()
+        return future
+
+    def claim_soon(self) -> None:
+        """Let the next call claim; if none is in flight, it goes out now."""
+        self._claim_due = True
+        self._work.set()
+
+    async def run(self) -> None:
+        """Send until closed and empty."""
+        while True:
+            await self._work.wait()
+            self._work.clear()
+            units = self._take()
+            quantity = self._wanted() if self._claim_due else 0
+            self._claim_due = False
+            if units or quantity > 0:
+                await self._call(units, quantity)
+            if self._gathered:
+                self._work.set()
+            elif self._closing and not self._retries:
+                return
+
+    def close(self) -> None:
+        """End `run` once everything handed over is answered."""
+        self._closing = True
+        self._work.set()
+
+    # -- one call -----------------------------------------------------------------------------------------------
+
+    def _take(self) -> list[Unit]:
+        units: list[Unit] = []
+        room = MOST_OPERATIONS
+        gathered = self._gathered
+        while gathered and room > 0:
+            unit = gathered.popleft()
+            room -= len(unit.operations)
+            units.append(unit)
+        return units
+
+    async def _call(self, units: list[Unit], quantity: int) -> None:
+        try:
+            answer = await self._send(units, quantity)
+        except DatabaseError as error:
+            await self._isolate(units, quantity, error)
+            return
+        self._settle(units, answer["ops"])
+        if quantity:
+            self._claimed(answer["claims"], bool(answer["more"]))
+
+    async def _send(self, units: list[Unit], quantity: int) -> dict[str, Any]:
+        """Send one request until it is answered. Raises: the database's error, if the request itself is refused."""
+        self._calls += 1
+        request = dict(self._envelope, call=self._calls, resend=False)
+        request["ops"] = _numbered(units)
+        request["claim"] = {"qty": quantity, "lease": self._lease} if quantity else None
+        wire = orjson.dumps(request).decode()
+        backoff = Backoff(0.02, 2.0)
+        while True:
+            connection = await self._link.connection()
+            try:
+                cursor = await connection.execute(QUERY, (wire,))
+                row = await cursor.fetchone()
+            except TRANSIENT as error:
+                log.warning("call %d was rolled back (%s); sent again", self._calls, first_line(error))
+                await asyncio.sleep(backoff.next())
+            except LOST as error:
+                # Whether it committed is unknown. The number and `resend` let the database answer as it did then.
+                log.warning("connection lost (%s); call %d is sent again", first_line(error), self._calls)
+                await self._link.close()
+                if request["resend"]:
+                    await asyncio.sleep(backoff.next())
+                request["resend"] = True
+                wire = orjson.dumps(request).decode()
+            else:
+                assert row is not None
+                answer: dict[str, Any] = orjson.loads(row[0])
+                return answer
+
+    async def _isolate(self, units: list[Unit], quantity: int, error: DatabaseError) -> None:
+        """The whole request was refused: find whose fault it is, so that it costs nobody else."""
+        if not units:
+            log.error("claiming failed: %s", first_line(error))
+            self._claimed([], False)
+        elif len(units) == 1:
+            _reject(units[0].future, error)
+        else:
+            log.warning("a call with %d operations was refused (%s); sent one by one", len(units), first_line(error))
+            for unit in units:
+                await self._call([unit], 0)
+        if units and quantity:
+            self.claim_soon()
+
+    def _settle(self, units: list[Unit], answers: list[dict[str, Any]]) -> None:
+        by_number: list[dict[str, Any] | None] = [None] * len(answers)
+        for answer in answers:
+            by_number[answer["n"]] = answer
+        number = 0
+        for unit in units:
+            size = len(unit.operations)
+            own = by_number[number : number + size]
+            number += size
+            self._resolve(unit, own)
+
+    def _resolve(self, unit: Unit, answers: Iterable[dict[str, Any] | None]) -> None:
+        last: Answer = {}
+        for answer in answers:
+            assert answer is not None
+            status = answer["status"]
+            if status == BUSY or status == SKIPPED:
+                self._send_again(unit)
+                return
+            failure = failure_of(answer)
+            if failure is not None:
+                _reject(unit.future, failure)
+                return
+            last = answer
+        if not unit.future.done():
+            unit.future.set_result(last)
+
+    def _send_again(self, unit: Unit) -> None:
+        """Its row was locked by somebody else, or it stood behind an operation that was refused."""
+        if unit.backoff is None:
+            unit.backoff = Backoff(BUSY_FIRST, BUSY_MOST)
+
+        def again() -> None:
+            self._retries.discard(handle)
+            self._gathered.append(unit)
+            self._work.set()
+
+        handle = asyncio.get_running_loop().call_later(unit.backoff.next(), again)
+        self._retries.add(handle)
+
+
+def _numbered(units: list[Unit]) -> list[Operation]:
+    numbered: list[Operation] = []
+    number = 0
+    for unit in units:
+        for operation in unit.operations:
+            numbered.append({"n": number, "task_id": unit.task_id, "epoch": unit.epoch, **operation})
+            number += 1
+    return numbered
+
+
+def _reject(future: asyncio.Future[Answer], failure: BaseException) -> None:
+    if not future.done():
+        future.set_exception(failure)

@@ -1,0 +1,270 @@
+"""The worker: many tasks at once, and a slot that becomes free is filled at once.
+
+    claims  <- GroupCommit (one connection, one call in flight)  <- operations of all runs
+    Leases  (own thread and connection) keeps the claims alive, and says which were lost
+    Wakeup  (own connection) says when to look for work while there was none
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import socket
+from collections import deque
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+from uuid import UUID, uuid4
+
+import orjson
+import psycopg
+
+from tollway.worker.connection import LOST, Link, first_line
+from tollway.worker.group_commit import GroupCommit
+from tollway.worker.lease import Held, Leases
+from tollway.worker.options import WorkerOptions
+from tollway.worker.orchestrator import Claim, Orchestrator
+from tollway.worker.shutdown import Signals
+from tollway.worker.unknown import UnknownNames
+from tollway.worker.wakeup import Wakeup
+from tollway.workflow import operations
+from tollway.workflow.definition import Registry
+
+log = logging.getLogger("tollway.worker")
+
+UNWIND_SECONDS = 2.0
+"""How long handlers that were told to stop may take to unwind before their tasks are released."""
+RELEASE = "select task_id, status from absurd.release_claims(%s, %s::text::jsonb)"
+
+
+class Worker:
+    """Runs the tasks of one queue until it is told to stop.
+
+    It does not end because of the database: it reconnects. Nor because of a task: that fails alone.
+    """
+
+    def __init__(self, registry: Registry, dsn: str, options: WorkerOptions) -> None:
+        self.options = options
+        self.instance: UUID = uuid4()
+        self.name = options.name or f"{socket.gethostname()}:{os.getpid()}"
+        self._registry = registry
+        self._link = Link(dsn, "worker")
+        self._commit = GroupCommit(
+            self._link,
+            queue=options.queue,
+            worker=self.name,
+            instance=self.instance,
+            version=options.version,
+            lease=options.lease,
+            wanted=self._wanted,
+            claimed=self._claimed,
+        )
+        self._leases = Leases(dsn, queue=options.queue, lease=options.lease, lost=self._lost)
+        self._wakeup = Wakeup(dsn, queue=options.queue, instance=self.instance, poll=self._look)
+        self._executor = ThreadPoolExecutor(options.concurrency, thread_name_prefix="tollway-sync")
+        self._unknown = UnknownNames()
+        self._waiting: deque[Orchestrator] = deque()
+        self._running: dict[asyncio.Task[None], Orchestrator] = {}
+        self._ending = 0
+        self._more = False
+        self._draining = asyncio.Event()
+        self._hurrying = asyncio.Event()
+        self._nothing_left = asyncio.Event()
+
+    # -- from outside -------------------------------------------------------------------------------------------
+
+    async def run(self, *, signals: bool = False) -> None:
+        """Work until `drain` is called; with `options.once`, until the queue has nothing due."""
+        loop = asyncio.get_running_loop()
+        self._leases.start(loop)
+        sender = asyncio.create_task(self._commit.run(), name="tollway group commit")
+        waker = asyncio.create_task(self._wakeup.run(), name="tollway wake-up")
+        log.info(
+            "worker %s takes tasks of queue %s: %s",
+            self.name,
+            self.options.queue,
+            ", ".join(self._registry.names()) or "no workflow is registered",
+        )
+        try:
+            if signals:
+                with Signals(self):
+                    await self._until_stopped(sender)
+            else:
+                await self._until_stopped(sender)
+        finally:
+            await self._shut_down(sender, waker)
+
+    def drain(self) -> None:
+        """Take nothing new; `run` ends when what runs has ended, or when the grace period is over."""
+        self._draining.set()
+        self._check_if_empty()
+
+    def hurry(self) -> None:
+        """Stop handlers now and release their tasks."""
+        self._draining.set()
+        self._hurrying.set()
+
+    @property
+    def running(self) -> int:
+        """How many tasks this worker holds, waiting ones included."""
+        return len(self._running) + len(self._waiting)
+
+    # -- claiming -----------------------------------------------------------------------------------------------
+
+    def _wanted(self) -> int:
+        """Free slots and a little more, so that a slot never waits for a round trip.
+
+        A run whose last operation rides in the very call that claims is not counted.
+        """
+        if self._draining.is_set():
+            return 0
+        taken = len(self._running) - self._ending + len(self._waiting)
+        return self.options.concurrency + self.options.prefetch - taken
+
+    def _look(self) -> None:
+        if self._wanted() > 0:
+            self._commit.claim_soon()
+        else:
+            self._more = True  # perhaps: the next slot that becomes free looks
+
+    def _claimed(self, claims: list[Claim], more: bool) -> None:
+        self._more = more
+        for claim in claims:
+            self._take(claim)
+        self._fill_slots()
+        if more:
+            self._wakeup.busy()
+            if self._wanted() > 0:
+                self._commit.claim_soon()
+        else:
+            self._wakeup.idle()
+            self._check_if_empty(looked=not claims)
+
+    def _take(self, claim: Claim) -> None:
+        name = claim["task_name"]
+        workflow = self._registry.find(name)
+        if workflow is None:
+            if self._unknown.is_new(name):
+                log.warning("no workflow is named %r here; its tasks are put back for other workers", name)
+            delay = self._unknown.next_delay(name)
+            put_back = self._commit.submit(claim["task_id"], claim["claim_epoch"], (operations.put_back(delay),))
+            put_back.add_done_callback(_retrieve)
+            return
+        run = Orchestrator(
+            claim,
+            workflow,
+            self._commit,
+            queue=self.options.queue,
+            executor=self._executor,
+            on_ending=self._on_ending,
+        )
+        self._leases.hold(run)
+        self._waiting.append(run)
+
+    def _fill_slots(self) -> None:
+        waiting = self._waiting
+        while waiting and len(self._running) - self._ending < self.options.concurrency:
+            run = waiting.popleft()
+            task = asyncio.create_task(run.run(), name=f"{run.claim['task_name']} {run.task_id}")
+            self._running[task] = run  # the only strong reference to it
+            task.add_done_callback(self._ended)
+
+    def _on_ending(self) -> None:
+        """A handler has returned: its slot is free, though its last operation is not answered yet."""
+        self._ending += 1
+        self._fill_slots()
+        if self._more:
+            self._commit.claim_soon()
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        run = self._running.pop(task)
+        self._leases.let_go(run)
+        if run.ending:
+            self._ending -= 1
+        if not task.cancelled() and (error := task.exception()) is not None:
+            log.error("task %s: its run could not be ended; its lease will expire", run.task_id, exc_info=error)
+        self._fill_slots()
+        if self._more:
+            self._commit.claim_soon()
+        else:
+            self._check_if_empty(looked=False)
+
+    def _lost(self, held: Held, reason: str) -> None:
+        log.warning("task %s: %s; its handler is stopped", held.task_id, "cancelled" if reason != "lost" else "lease lost")
+        self._leases.let_go(held)
+        for run in self._running.values():
+            if run is held:
+                run.drop()
+                return
+        for run in self._waiting:
+            if run is held:
+                self._waiting.remove(run)
+                return
+
+    # -- stopping -----------------------------------------------------------------------------------------------
+
+    def _check_if_empty(self, *, looked: bool = True) -> None:
+        if self._running or self._waiting:
+            return
+        if self._draining.is_set():
+            self._nothing_left.set()
+        elif self.options.once:
+            if looked:
+                self._nothing_left.set()
+            else:
+                self._look()
+
+    async def _until_stopped(self, sender: asyncio.Task[None]) -> None:
+        """Until there is nothing left, the grace period is over, or somebody is in a hurry."""
+        self._look()
+        empty = asyncio.create_task(self._nothing_left.wait())
+        hurry = asyncio.create_task(self._hurrying.wait())
+        drain = asyncio.create_task(self._draining.wait())
+        try:
+            ends = {empty, hurry, sender}
+            await asyncio.wait(ends | {drain}, return_when=asyncio.FIRST_COMPLETED)
+            if not any(end.done() for end in ends):
+                await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED, timeout=self.options.grace)
+            if sender.done():
+                sender.result()  # raises what ended it: a defect, never a state of the database
+        finally:
+            for waiter in (empty, hurry, drain):
+                waiter.cancel()
+
+    async def _shut_down(self, sender: asyncio.Task[None], waker: asyncio.Task[None]) -> None:
+        self._draining.set()
+        waker.cancel()
+        await asyncio.wait({waker})
+        for run in self._running.values():
+            run.release()
+        if self._running:
+            await asyncio.wait(set(self._running), timeout=UNWIND_SECONDS)
+        self._commit.close()
+        await asyncio.wait({sender}, timeout=UNWIND_SECONDS)
+        sender.cancel()
+        await asyncio.wait({sender})
+        await self._release_rest()
+        self._leases.stop()
+        await self._link.close()
+        self._executor.shutdown(wait=False, cancel_futures=True)
+        log.info("worker %s stopped", self.name)
+
+    async def _release_rest(self) -> None:
+        """Claims that never began, and handlers in threads, which nobody can stop; their epoch fences them."""
+        left = self._leases.held()
+        if not left:
+            return
+        claims: list[dict[str, Any]] = [{"task_id": run.task_id, "epoch": run.epoch} for run in left]
+        try:
+            connection = await self._link.try_connection()
+            await connection.execute(RELEASE, (self.options.queue, orjson.dumps(claims).decode()))
+        except (*LOST, psycopg.Error) as error:
+            log.warning("%d tasks could not be released (%s); their leases expire", len(left), first_line(error))
+        else:
+            log.info("released %d tasks", len(left))
+
+
+def _retrieve(answered: asyncio.Future[Any]) -> None:
+    """Nobody waits for this answer; if it failed, the lease expires, with the same effect."""
+    if not answered.cancelled():
+        answered.exception()
