@@ -1,0 +1,93 @@
+-- The gate, first half: BEFORE each row. Is the move allowed? It also fills what every move fills the same way.
+
+create or replace function absurd._gate_check_insert() returns trigger
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+  if new.state not in ('pending', 'sleeping') or new.claim_epoch <> 0 or new.attempt <> 1 then
+    raise exception 'task % cannot begin as %', new.task_id, new.state
+      using errcode = 'TW101', hint = 'A task begins as pending or sleeping: use absurd.spawn_task.';
+  end if;
+  if right(new.task_id::text, 6) <> '000000' then
+    raise exception 'task id % has no room for attempts in its low 24 bits', new.task_id
+      using errcode = 'TW101', hint = 'Task ids are made by absurd.spawn_task.';
+  end if;
+  new.seq := 1;
+  new.moved := true;
+  new.last_state := 'new';
+  new.last_event := 'task.spawned';
+  new.move_event := null;
+  new.last_worker := null;
+  new.ended_attempt := null;
+  new.ended_lease := null;
+  new.ended_created_at := null;
+  new.ended_started_at := null;
+  new.log_hash := null;
+  return new;
+end
+$$;
+
+create or replace function absurd._gate_check_update() returns trigger
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  v_event text;
+  v_now   timestamptz;
+begin
+  if new.task_id <> old.task_id or new.queue_name <> old.queue_name or new.task_name <> old.task_name
+     or new.parent_task_id is distinct from old.parent_task_id or new.workflow_run_id <> old.workflow_run_id
+     or new.claim_epoch < old.claim_epoch then
+    raise exception 'task %: id, queue, name, parent and workflow never change, and a claim epoch never goes back', old.task_id
+      using errcode = 'TW101', hint = 'Change a task through the functions of schema absurd.';
+  end if;
+
+  if new.state = old.state and new.move_event is null then
+    if new.attempt <> old.attempt or new.claim_epoch <> old.claim_epoch or new.claimed_by is distinct from old.claimed_by
+       or new.result is distinct from old.result or new.error is distinct from old.error
+       or new.ended_at is distinct from old.ended_at then
+      raise exception 'task %: attempt, owner, epoch, result and error change only with a move', old.task_id
+        using errcode = 'TW101', hint = 'Change a task through the functions of schema absurd.';
+    end if;
+    new.moved := false;
+    new.seq := old.seq;
+    new.last_state := old.last_state;
+    new.last_event := old.last_event;
+    new.move_detail := old.move_detail;
+    new.last_worker := old.last_worker;
+    new.ended_attempt := old.ended_attempt;
+    new.ended_lease := old.ended_lease;
+    new.ended_created_at := old.ended_created_at;
+    new.ended_started_at := old.ended_started_at;
+    new.log_hash := old.log_hash;
+    return new;
+  end if;
+
+  v_event := absurd._allowed_event(old.task_id, old.attempt, old.state, new.state, new.move_event);
+  if new.attempt <> old.attempt + (v_event in ('run.retried', 'task.retried'))::integer
+     or new.claim_epoch <> old.claim_epoch + (v_event = 'run.claimed')::integer then
+    raise exception 'task %: % must leave attempt and claim epoch as the move says', old.task_id, v_event
+      using errcode = 'TW101', hint = 'Only a retry raises the attempt, only a claim raises the epoch, each by one.';
+  end if;
+  new.moved := true;
+  new.seq := old.seq + 1;
+  new.last_state := old.state;
+  new.last_event := v_event;
+  new.move_event := null;
+  new.log_hash := old.log_hash;
+  new.last_worker := old.claimed_by;
+
+  if new.state = 'running' then
+    new.ended_attempt := null;
+    new.ended_lease := null;
+    new.ended_created_at := null;
+    new.ended_started_at := null;
+    if old.first_started_at is null then
+      new.cancel_at := absurd._cancel_at(new);
+    end if;
+    return new;
+  end if;
+  return absurd._gate_leave_running(old, new);
+end
+$$;

@@ -1,0 +1,93 @@
+-- What every move to a state other than running does to the row: no owner, no lease; an ended attempt is kept aside
+-- for absurd.run; a new attempt starts with fresh columns; a terminal task has its time.
+create or replace function absurd._gate_leave_running(p_old absurd.task, p_new absurd.task) returns absurd.task
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  v_new absurd.task := p_new;
+  v_now timestamptz := absurd.current_time();
+begin
+  v_new.claimed_by := null;
+  v_new.claim_expires_at := null;
+  v_new.claimed_at := null;
+  v_new.heartbeat_at := null;
+  v_new.claim_instance := null;
+  v_new.claim_call := null;
+
+  v_new.ended_attempt := null;
+  v_new.ended_lease := null;
+  v_new.ended_created_at := null;
+  v_new.ended_started_at := null;
+  if v_new.last_event in ('run.completed', 'run.failed', 'run.retried', 'task.cancelled') then
+    v_new.ended_attempt := p_old.attempt;
+    v_new.ended_lease := p_old.claim_expires_at;
+    v_new.ended_created_at := p_old.attempt_at;
+    v_new.ended_started_at := p_old.started_at;
+  end if;
+
+  if v_new.state in ('completed', 'failed', 'cancelled') then
+    v_new.ended_at := v_now;
+    if v_new.state = 'completed' then
+      v_new.error := null;
+    end if;
+  else
+    v_new.ended_at := null;
+  end if;
+  if v_new.last_event in ('run.retried', 'task.retried') then
+    v_new.attempt_at := v_now;
+    v_new.started_at := null;
+    v_new.wake_event := null;
+    v_new.event_payload := null;
+  end if;
+  if v_new.last_event = 'task.retried' then
+    -- an operator's retry starts the clock of max_duration anew, and the delay rule no longer applies
+    v_new.first_started_at := null;
+    v_new.result := null;
+    v_new.error := null;
+    v_new.cancel_at := v_new.deadline;
+  end if;
+  return v_new;
+end
+$$;
+
+-- The event of a move: the one named if it is listed, else the only one listed for (from, to).
+create or replace function absurd._allowed_event(
+  p_task_id uuid, p_attempt integer, p_from text, p_to text, p_event text
+) returns text
+language plpgsql stable
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  v_events text[];
+begin
+  if p_event is not null then
+    perform from absurd.transition where from_state = p_from and to_state = p_to and event = p_event;
+    if found then
+      return p_event;
+    end if;
+  end if;
+  select array_agg(event) into v_events from absurd.transition
+  where from_state = p_from and to_state = p_to;
+  if p_event is null and cardinality(v_events) = 1 then
+    return v_events[1];
+  end if;
+  raise exception 'run % cannot go from % to %', absurd.run_id_of(p_task_id, p_attempt), p_from,
+      concat_ws(' by ', p_to, p_event)
+    using errcode = 'TW101',
+          hint = case when v_events is null then 'Not a move of absurd.transition; a completed run is final: spawn a new task.'
+                      else format('Name the event in move_event: %s.', array_to_string(v_events, ', ')) end;
+end
+$$;
+
+-- The next moment a cancellation rule may apply: max_delay until the first start, max_duration from then on, the deadline always.
+create or replace function absurd._cancel_at(p_task absurd.task) returns timestamptz
+language sql stable
+as $$
+  select least(
+    p_task.deadline,
+    case when p_task.first_started_at is null
+      then p_task.enqueue_at + (p_task.cancellation ->> 'max_delay')::double precision * interval '1 second'
+      else p_task.first_started_at + (p_task.cancellation ->> 'max_duration')::double precision * interval '1 second'
+    end)
+$$;

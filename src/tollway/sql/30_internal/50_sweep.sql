@@ -1,0 +1,91 @@
+-- What claim_task does for others first. Everything is bounded, and skips what another session holds.
+
+-- _due_cancellations: locked tasks whose cancellation rule has come, oldest first.
+create or replace function absurd._due_cancellations(p_queue_name text, p_now timestamptz) returns table (task_id uuid)
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+  return query
+    select t.task_id from absurd.task t
+    where t.queue_name = p_queue_name and t.cancel_at is not null and t.cancel_at <= p_now
+      and t.state in ('pending', 'sleeping', 'running')
+    order by t.cancel_at, t.task_id
+    limit 100
+    for no key update skip locked;
+end
+$$;
+
+-- _expired_claims: locked running tasks whose lease has run out, oldest first.
+create or replace function absurd._expired_claims(p_queue_name text, p_now timestamptz) returns table (task_id uuid, run_id uuid)
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+  return query
+    select t.task_id, absurd.run_id_of(t.task_id, t.attempt) from absurd.task t
+    where t.queue_name = p_queue_name and t.state = 'running' and t.claim_expires_at <= p_now
+    order by t.claim_expires_at, t.task_id
+    limit 100
+    for no key update skip locked;
+end
+$$;
+
+-- _claim_timeout_reason: the reason of an expired lease, in absurd's words.
+create or replace function absurd._claim_timeout_reason(p_task_id uuid) returns jsonb
+language sql stable
+set search_path = pg_catalog, pg_temp
+as $$
+  select jsonb_strip_nulls(jsonb_build_object(
+    'name', '$ClaimTimeout', 'message', 'worker did not finish task within claim interval',
+    'workerId', t.claimed_by, 'claimExpiredAt', t.claim_expires_at, 'attempt', t.attempt))
+  from absurd.task t where t.task_id = p_task_id
+$$;
+
+-- _cancel_by_rule: cancel a locked task because a rule says so; which one is computed once more under the lock.
+create or replace function absurd._cancel_by_rule(p_task_id uuid, p_now timestamptz) returns void
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  v_reason jsonb;
+begin
+  select absurd._cancel_reason(
+    case when t.deadline <= p_now then 'deadline' when t.first_started_at is null then 'max_delay' else 'max_duration' end, null)
+  into v_reason from absurd.task t where t.task_id = p_task_id;
+  update absurd.task t
+  set state = 'cancelled', move_event = 'task.cancelled', error = v_reason, move_detail = jsonb_build_object('reason', v_reason)
+  where t.task_id = p_task_id and t.state in ('pending', 'sleeping', 'running') and t.cancel_at <= p_now;
+end
+$$;
+
+-- _follow_up: do what others had to leave because its row was held.
+create or replace function absurd._follow_up(p_now timestamptz) returns void
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  v_left record;
+begin
+  for v_left in
+    delete from absurd.follow_up f
+    where f.follow_up_id = any (array(
+      select o.follow_up_id from absurd.follow_up o order by o.follow_up_id limit 100 for update skip locked))
+    returning f.task_id, f.kind, f.detail
+  loop
+    if v_left.kind = 'wake' then
+      perform absurd._wake(array[v_left.task_id]);
+    else
+      perform from absurd.task t where t.task_id = v_left.task_id for no key update skip locked;
+      if not found and exists (select from absurd.task t where t.task_id = v_left.task_id) then
+        insert into absurd.follow_up (task_id, kind, detail) values (v_left.task_id, v_left.kind, v_left.detail);
+        continue;
+      end if;
+      update absurd.task t
+      set state = 'cancelled', move_event = 'task.cancelled', error = v_left.detail,
+          move_detail = jsonb_build_object('reason', v_left.detail, 'parent', t.parent_task_id)
+      where t.task_id = v_left.task_id and t.state in ('pending', 'sleeping', 'running');
+    end if;
+  end loop;
+end
+$$;

@@ -1,0 +1,74 @@
+-- worker_sync: waits for events and for the end of tasks. An answer once given is a checkpoint; a time-out, too.
+create or replace function absurd._sync_await(p_queue_name text, p_ops absurd.sync_op[]) returns absurd.sync_op[]
+language plpgsql
+set search_path = pg_catalog, pg_temp
+set enable_hashjoin = off
+set enable_mergejoin = off
+as $$
+declare
+  v_ops absurd.sync_op[];
+  v_now timestamptz := absurd.current_time();
+begin
+  v_ops := array(
+    select row(o.n, o.op, o.task_id, o.epoch, o.step, o.event, o.awaited, o.value, o.moment, o.retryable, o.duration_ms, o.attempt,
+               case when w.outcome is not null and c.task_id is not null then 'already' else o.status end, o.error,
+               coalesce(w.outcome, o.outcome), case when w.outcome in ('event', 'ended') then coalesce(c.state, e.payload, a.payload) end
+           )::absurd.sync_op
+    from unnest(p_ops) o
+    left join absurd.task t on o.op in ('await', 'await_task') and o.status = 'ok' and t.task_id = o.task_id
+    left join absurd.checkpoint c on c.task_id = t.task_id and c.checkpoint_name = o.step
+    left join absurd.event e on o.op = 'await' and e.queue_name = p_queue_name and e.event_name = o.event and e.emitted_at is not null
+    left join lateral absurd._ended_task(o.awaited) a on o.op = 'await_task' and o.status = 'ok'
+    left join lateral (select case
+      when t.task_id is null then null
+      when c.status = 'timed_out' then 'timed_out'
+      when o.op = 'await' and (c.task_id is not null or e.emitted_at is not null) then 'event'
+      when o.op = 'await_task' and (c.task_id is not null or a.payload is not null) then 'ended'
+      when t.wake_event = coalesce(o.event, o.awaited::text) and t.event_payload is null then 'timed_out'
+      else 'suspended' end as outcome) w on true
+    order by o.n);
+
+  insert into absurd.checkpoint (task_id, checkpoint_name, queue_name, state, status, attempt, claim_epoch, updated_at)
+  select o.task_id, o.step, p_queue_name, o.payload, case o.outcome when 'timed_out' then 'timed_out' else 'committed' end,
+         o.attempt, o.epoch, v_now
+  from unnest(v_ops) o
+  where o.outcome in ('event', 'ended', 'timed_out') and o.status = 'ok'
+  on conflict do nothing;
+
+  update absurd.task t
+  set wake_event = null, event_payload = null
+  from unnest(v_ops) o
+  where o.outcome in ('event', 'ended', 'timed_out') and o.status in ('ok', 'already') and t.task_id = o.task_id
+    and (t.wake_event is not null or t.event_payload is not null);
+
+  insert into absurd.wait (task_id, step_name, queue_name, event_name, awaited_task_id, timeout_at, attempt, created_at)
+  select o.task_id, o.step, p_queue_name, o.event, o.awaited, o.moment, o.attempt, v_now
+  from unnest(v_ops) o
+  where o.outcome = 'suspended' and o.status = 'ok';
+
+  update absurd.task t
+  set state = 'sleeping', move_event = 'run.suspended', available_at = coalesce(o.moment, 'infinity'),
+      wake_event = coalesce(o.event, o.awaited::text), event_payload = null,
+      move_detail = jsonb_strip_nulls(jsonb_build_object('event', o.event, 'task', o.awaited, 'timeout_at', o.moment))
+  from unnest(v_ops) o
+  where o.outcome = 'suspended' and o.status = 'ok' and t.task_id = o.task_id;
+  return v_ops;
+end
+$$;
+
+-- _ended_task: how a task ended, as its awaiter sees it; null while it has not.
+create or replace function absurd._ended_task(p_task_id uuid, out payload jsonb)
+language plpgsql stable
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  v_task absurd.task;
+begin
+  select * into v_task from absurd.task t where t.task_id = p_task_id;
+  if not found and p_task_id is not null then
+    payload := jsonb_build_object('state', 'purged', 'result', null, 'error', null);
+  elsif v_task.ended_at is not null then
+    payload := jsonb_build_object('state', v_task.state, 'result', v_task.result, 'error', v_task.error);
+  end if;
+end
+$$;

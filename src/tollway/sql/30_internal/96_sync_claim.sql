@@ -1,0 +1,56 @@
+-- worker_sync, last: new work, and what was claimed under this call's number when its answer was lost.
+create or replace function absurd._sync_claim(p_request jsonb, p_qty integer) returns jsonb
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  v_queue    text := p_request ->> 'queue';
+  v_instance uuid := absurd._uuid_option('instance', p_request -> 'instance');
+  v_call     bigint := absurd._number_option('call', p_request -> 'call', 0, 9e15, true);
+  v_lease    integer := absurd._number_option('claim.lease', p_request -> 'claim' -> 'lease', 1, 86400, true);
+  v_ids      uuid[] := '{}';
+  v_qty      integer := p_qty;
+begin
+  if (p_request ->> 'resend')::boolean then
+    v_ids := array(
+      select t.task_id from absurd.task t
+      where t.queue_name = v_queue and t.state = 'running' and t.claim_instance = v_instance and t.claim_call = v_call
+      order by t.task_id);
+    v_qty := p_qty - cardinality(v_ids);
+  end if;
+  if v_qty > 0 then
+    v_ids := v_ids || array(
+      select c.task_id from absurd.claim_task(
+        v_queue, p_request ->> 'worker', v_lease, v_qty, v_instance, v_call, p_request ->> 'version') c);
+  end if;
+  -- read in the statement after the one that locked: one statement has one snapshot, and would miss a checkpoint
+  return (
+    select jsonb_agg(jsonb_build_object(
+      'task_id', t.task_id, 'run_id', absurd.run_id_of(t.task_id, t.attempt), 'attempt', t.attempt, 'task_name', t.task_name,
+      'params', t.params, 'headers', t.headers, 'max_attempts', t.max_attempts, 'claim_epoch', t.claim_epoch,
+      'claim_expires_at', t.claim_expires_at, 'wake_event', t.wake_event, 'event_payload', t.event_payload,
+      'workflow_run_id', t.workflow_run_id, 'parent_task_id', t.parent_task_id, 'deadline', t.deadline,
+      'checkpoints', absurd._checkpoints(t.task_id)) order by i.n)
+    from unnest(v_ids) with ordinality i(id, n)
+    join absurd.task t on t.task_id = i.id);
+end
+$$;
+
+-- _sync_answer: each operation's own row.
+create or replace function absurd._sync_answer(p_ops absurd.sync_op[]) returns jsonb
+language plpgsql stable
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+  return (
+    select coalesce(jsonb_agg(
+      case
+        when o.op in ('await', 'await_task') then jsonb_build_object('n', o.n, 'status', o.status, 'error', o.error, 'outcome', o.outcome, 'payload', o.payload)
+        when o.op = 'fail' and o.status = 'ok' then jsonb_build_object('n', o.n, 'status', o.status, 'state',
+          (select t.state from absurd.task t where t.task_id = o.task_id))
+        when o.error is not null then jsonb_build_object('n', o.n, 'status', o.status, 'error', o.error)
+        else jsonb_build_object('n', o.n, 'status', o.status)
+      end order by o.n), '[]')
+    from unnest(p_ops) o);
+end
+$$;

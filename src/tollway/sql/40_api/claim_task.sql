@@ -1,0 +1,79 @@
+-- claim_task: take runnable tasks for a worker, in order of priority and time; first recover what others left.
+--
+-- Called by  worker, through claim_tasks or worker_sync; SDKs
+-- Locks      task rows, all with SKIP LOCKED: a claim never waits
+-- Moves      pending, sleeping -> running; an expired lease as fail_run does; a cancellation rule -> cancelled
+-- Raises     42P01 no such queue · TW304 worker name
+-- Retry      safe: what was claimed is returned again by worker_sync, or recovered when its lease ends
+create or replace function absurd.claim_task(
+  p_queue_name     text,
+  p_worker_id      text,
+  p_claim_timeout  integer default 30,     -- seconds; 0 or less gets a day, so that a dead worker's task is recovered
+  p_qty            integer default 1,
+  p_instance       uuid default null,      -- the worker process and its call number, kept with the claim
+  p_call           bigint default null,
+  p_worker_version text default null
+) returns table (
+  run_id uuid, task_id uuid, attempt integer, task_name text, params jsonb, retry_strategy jsonb, max_attempts integer,
+  headers jsonb, wake_event text, event_payload jsonb
+)
+language plpgsql
+security definer
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  v_worker   text := coalesce(nullif(p_worker_id, ''), 'worker');
+  v_lease    interval := make_interval(secs => case when coalesce(p_claim_timeout, 30) <= 0 then 86400 else coalesce(p_claim_timeout, 30) end);
+  v_qty      integer := greatest(coalesce(p_qty, 1), 1);
+  v_now      timestamptz := absurd.current_time();
+  v_priority smallint;
+  v_more     uuid[];
+  v_ids      uuid[] := '{}';
+begin
+  perform absurd._queue(p_queue_name, 'r'), absurd._check_name('worker_id', v_worker);
+  perform absurd._follow_up(v_now);
+
+  -- what its rules cancel, through the same door as everybody
+  for v_more in select array[t.task_id] from absurd._due_cancellations(p_queue_name, v_now) t loop
+    perform absurd._cancel_by_rule(v_more[1], v_now);
+  end loop;
+  -- what a dead worker left: fail_run, once for each, so that one bad row harms only itself
+  for v_more in select array[t.run_id, t.task_id] from absurd._expired_claims(p_queue_name, v_now) t loop
+    perform absurd.fail_run(p_queue_name, v_more[1], absurd._claim_timeout_reason(v_more[2]));
+  end loop;
+
+  v_now := absurd.current_time();
+  select min(t.priority) into v_priority from absurd.task t
+  where t.queue_name = p_queue_name and t.state in ('pending', 'sleeping');
+  while v_priority is not null loop
+    v_more := array(
+      select t.task_id from absurd.task t
+      where t.queue_name = p_queue_name and t.state in ('pending', 'sleeping') and t.priority = v_priority
+        and t.available_at <= v_now
+      order by t.available_at, t.task_id
+      limit v_qty - cardinality(v_ids)
+      for no key update skip locked);
+    v_ids := v_ids || v_more;
+    exit when cardinality(v_ids) >= v_qty;
+    select min(t.priority) into v_priority from absurd.task t
+    where t.queue_name = p_queue_name and t.state in ('pending', 'sleeping') and t.priority > v_priority;
+  end loop;
+  if cardinality(v_ids) = 0 then
+    return;
+  end if;
+
+  v_now := absurd.current_time();   -- a lease counts from when the rows were locked
+  update absurd.task t
+  set state = 'running', move_event = 'run.claimed', move_detail = null, claim_epoch = t.claim_epoch + 1,
+      claimed_by = v_worker, claimed_at = v_now, heartbeat_at = v_now, claim_expires_at = v_now + v_lease,
+      claim_instance = p_instance, claim_call = p_call, worker_version = p_worker_version,
+      started_at = v_now, first_started_at = coalesce(t.first_started_at, v_now), available_at = v_now
+  where t.task_id = any (v_ids);
+  return query
+    select absurd.run_id_of(t.task_id, t.attempt), t.task_id, t.attempt, t.task_name, t.params, t.retry_strategy, t.max_attempts,
+           t.headers, t.wake_event, t.event_payload
+    from unnest(v_ids) with ordinality i(id, n)
+    join absurd.task t on t.task_id = i.id
+    order by i.n;
+end
+$$;

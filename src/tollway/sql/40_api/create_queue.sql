@@ -1,0 +1,46 @@
+-- create_queue: make a queue and its read-only views; an existing one of the same mode is left as it is.
+--
+-- Called by  operator, SDKs
+-- Locks      queues (one row)
+-- Moves      nothing
+-- Raises     P0001 bad name, unknown mode, other mode than the existing queue's
+-- Retry      safe: the second call changes nothing
+create or replace function absurd.create_queue(
+  p_queue_name   text,
+  p_storage_mode text
+) returns void
+language plpgsql
+security definer
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  v_mode text := lower(btrim(p_storage_mode));
+  v_have text;
+begin
+  perform absurd.validate_queue_name(p_queue_name);
+  if v_mode is null or v_mode not in ('unpartitioned', 'partitioned') then
+    raise exception 'Unsupported queue storage mode "%"', coalesce(p_storage_mode, '<NULL>')
+      using errcode = 'P0001', hint = 'The modes are unpartitioned and partitioned.';
+  end if;
+  insert into absurd.queues (queue_name, storage_mode) values (p_queue_name, v_mode) on conflict do nothing;
+  select q.storage_mode into v_have from absurd.queues q where q.queue_name = p_queue_name for update;
+  if v_have <> v_mode then
+    raise exception 'Queue "%" already exists with storage mode "%"', p_queue_name, v_have
+      using errcode = 'P0001', hint = 'Create it with the mode it has.';
+  end if;
+  perform absurd._create_queue_views(p_queue_name);
+end
+$$;
+
+-- create_queue(name): the same, unpartitioned.
+create or replace function absurd.create_queue(
+  p_queue_name text
+) returns void
+language plpgsql
+security definer
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+  perform absurd.create_queue(p_queue_name, 'unpartitioned');
+end
+$$;

@@ -1,0 +1,38 @@
+-- emit_event: emit a queue's event; the first emission wins, and wakes every task that waits for it.
+--
+-- Called by  anybody
+-- Locks      the event, then the waiting tasks by id
+-- Moves      sleeping -> pending, each waiting task
+-- Raises     P0001 no name · TW302, TW303 payload · TW304 name · 42P01 no such queue
+-- Retry      safe: only the first emission counts
+create or replace function absurd.emit_event(
+  p_queue_name text,
+  p_event_name text,
+  p_payload    jsonb default null
+) returns void
+language plpgsql
+security definer
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+  perform absurd._check_name('event_name', p_event_name);
+  perform absurd._check_payload('payload', p_payload, (absurd._queue(p_queue_name, 'e')).max_payload_bytes);
+  -- the row first, so that whoever awaits it meanwhile is either seen below, or sees it emitted
+  insert into absurd.event (queue_name, event_name) values (p_queue_name, p_event_name) on conflict do nothing;
+  perform from absurd.event e
+  where e.queue_name = p_queue_name and e.event_name = p_event_name and e.emitted_at is null
+  for no key update;
+  if not found then
+    return;
+  end if;
+  perform from absurd.task t
+  where t.task_id = any (array(
+    select w.task_id from absurd.wait w where w.queue_name = p_queue_name and w.event_name = p_event_name))
+  order by t.task_id
+  for no key update;
+
+  update absurd.event e
+  set payload = coalesce(p_payload, 'null'), emitted_at = absurd.current_time()
+  where e.queue_name = p_queue_name and e.event_name = p_event_name and e.emitted_at is null;
+end
+$$;

@@ -1,0 +1,46 @@
+-- spawn_task: queue one task; with an idempotency key that is known, return the task that has it.
+--
+-- Called by  client, a workflow that starts a child
+-- Locks      the parent's task row, if there is one
+-- Moves      new -> pending, or sleeping until its start time
+-- Raises     P0001 no name, max_attempts below 1 · AB003 retry strategy · TW301 an option · TW302, TW303 payload
+--            TW304 name · 42P01 no such queue · TW201 the parent's claim is lost · 40001 the key is being cleaned up
+-- Retry      safe with an idempotency key
+create or replace function absurd.spawn_task(
+  p_queue_name   text,
+  p_task_name    text,
+  p_params       jsonb,
+  p_options      jsonb default '{}',
+  p_parent_epoch bigint default null   -- the parent's claim epoch, when a workflow starts a child
+) returns table (task_id uuid, run_id uuid, attempt integer, created boolean)
+language plpgsql
+security definer
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  v_task   absurd.task;
+  v_known  absurd.task;
+  v_parent absurd.task;
+begin
+  if jsonb_typeof(p_options) = 'object' and p_options ? 'parent_task_id' then
+    v_parent := absurd._parent(absurd._uuid_option('parent_task_id', p_options -> 'parent_task_id'), p_parent_epoch);
+  end if;
+  v_task := absurd._new_task(absurd._queue(p_queue_name, 't'), p_task_name, p_params, p_options, v_parent, absurd.current_time());
+  for v_try in 1 .. 10 loop
+    insert into absurd.task select v_task.* on conflict do nothing;
+    if found then
+      return query select v_task.task_id, absurd.run_id_of(v_task.task_id, 1), 1, true;
+      return;
+    end if;
+    select * into v_known from absurd.task t
+    where t.queue_name = p_queue_name and t.idempotency_key = v_task.idempotency_key;
+    if found then
+      return query select v_known.task_id, absurd.run_id_of(v_known.task_id, v_known.attempt), v_known.attempt, false;
+      return;
+    end if;
+  end loop;
+  -- each time the key was there for the insert and gone for the select
+  raise exception 'Idempotency key "%" in queue "%" was concurrently cleaned up', v_task.idempotency_key, p_queue_name
+    using errcode = '40001', hint = 'Retry spawn_task with the same idempotency key.';
+end
+$$;

@@ -1,0 +1,24 @@
+-- worker_idle: ask for a NOTIFY on channel absurd_work when a task becomes due, until then.
+--
+-- Called by  worker that went idle; it polls once more after this commits
+-- Locks      waiter (one row of its own)
+-- Moves      nothing
+-- Raises     42P01 no such queue
+-- Retry      safe
+create or replace function absurd.worker_idle(
+  p_queue_name text,
+  p_instance   uuid,
+  p_seconds    integer default 15   -- a dead worker's wish expires by itself
+) returns void
+language plpgsql
+security definer
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+  perform absurd._queue(p_queue_name, 't');
+  insert into absurd.waiter (queue_name, instance, until)
+  values (p_queue_name, p_instance, absurd.current_time() + make_interval(secs => p_seconds))
+  on conflict (queue_name, instance) do update set until = excluded.until;
+  delete from absurd.waiter w where w.queue_name = p_queue_name and w.until < absurd.current_time() - interval '1 hour';
+end
+$$;
