@@ -105,7 +105,7 @@ class Context(RunInfo):
         wire, _ = settle(payload, f"the payload of event {name!r}")
         step = self._journal.emit_step(check_name("event", name))
         if self._journal.enter(step) is None:
-            await self._port.hand_over(operations.emit(name, wire), operations.checkpoint(step, None))
+            await self._port.hand_over(operations.emit(name, wire), operations.checkpoint(step, True))
 
 
 class SyncContext(RunInfo):
@@ -153,7 +153,7 @@ class SyncContext(RunInfo):
         wire, _ = settle(payload, f"the payload of event {name!r}")
         step = self._journal.emit_step(check_name("event", name))
         if self._journal.enter(step) is None:
-            self._port.hand_over(operations.emit(name, wire), operations.checkpoint(step, None))
+            self._port.hand_over(operations.emit(name, wire), operations.checkpoint(step, True))
 
 
 def _sleep_step(journal: Journal, name: str | None) -> str:

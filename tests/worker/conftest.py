@@ -1,0 +1,23 @@
+"""An application and a look at its database, for each test."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from worker.harness import Database
+
+from tollway.workflow import Tollway
+
+
+@pytest.fixture
+def app(db: Any) -> Tollway:
+    return Tollway(db.dsn)
+
+
+@pytest.fixture
+def look(db: Any) -> Iterator[Database]:
+    database = Database(db.dsn)
+    yield database
+    database.close()
