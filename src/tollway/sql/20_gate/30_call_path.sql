@@ -19,8 +19,9 @@ declare
 begin
   for v_i in 1 .. v_last loop
     v_name := null;
-    v_match := regexp_match(v_lines[v_i],
-      '(?:^|[^[:alnum:]_$".])(?:([[:alnum:]_$]+|"(?:[^"]|"")+")\.)?([[:alnum:]_$]+|"(?:[^"]|"")+")\([^()]*\)\D+\d+\D');
+    -- no frame begins with a space; most lines of statements do
+    v_match := case when left(v_lines[v_i], 1) <> ' ' then regexp_match(v_lines[v_i],
+      '(?:^|[^[:alnum:]_$".])(?:([[:alnum:]_$]+|"(?:[^"]|"")+")\.)?([[:alnum:]_$]+|"(?:[^"]|"")+")\([^()]*\)\D+\d+\D') end;
     if v_match is not null then
       v_inner := regexp_replace(substring(v_block from '["»„](.*).$'), '^\s*\w+\s*', '');
       select case n.nspname when 'absurd' then p.proname::text else n.nspname || '.' || p.proname end into v_name

@@ -34,7 +34,6 @@ set search_path = pg_catalog, pg_temp
 as $$
 declare
   v_event text;
-  v_now   timestamptz;
 begin
   if new.task_id <> old.task_id or new.queue_name <> old.queue_name or new.task_name <> old.task_name
      or new.parent_task_id is distinct from old.parent_task_id or new.workflow_run_id <> old.workflow_run_id
@@ -64,7 +63,11 @@ begin
     return new;
   end if;
 
-  v_event := absurd._allowed_event(old.task_id, old.attempt, old.state, new.state, new.move_event);
+  v_event := new.move_event;
+  perform from absurd.transition x where x.from_state = old.state and x.to_state = new.state and x.event = v_event;
+  if not found then
+    v_event := absurd._only_event(old, new);
+  end if;
   if new.attempt <> old.attempt + (v_event in ('run.retried', 'task.retried'))::integer
      or new.claim_epoch <> old.claim_epoch + (v_event = 'run.claimed')::integer then
     raise exception 'task %: % must leave attempt and claim epoch as the move says', old.task_id, v_event

@@ -51,31 +51,21 @@ begin
 end
 $$;
 
--- The event of a move: the one named if it is listed, else the only one listed for (from, to).
-create or replace function absurd._allowed_event(
-  p_task_id uuid, p_attempt integer, p_from text, p_to text, p_event text
-) returns text
+-- The event of a move that does not name a listed one: the only one there is for (from, to), if none was named.
+create or replace function absurd._only_event(p_old absurd.task, p_new absurd.task) returns text
 language plpgsql stable
 set search_path = pg_catalog, pg_temp
 as $$
 declare
-  v_events text[];
+  v_events text[] := array(select x.event from absurd.transition x where x.from_state = p_old.state and x.to_state = p_new.state order by 1);
 begin
-  if p_event is not null then
-    perform from absurd.transition where from_state = p_from and to_state = p_to and event = p_event;
-    if found then
-      return p_event;
-    end if;
-  end if;
-  select array_agg(event) into v_events from absurd.transition
-  where from_state = p_from and to_state = p_to;
-  if p_event is null and cardinality(v_events) = 1 then
+  if p_new.move_event is null and cardinality(v_events) = 1 then
     return v_events[1];
   end if;
-  raise exception 'run % cannot go from % to %', absurd.run_id_of(p_task_id, p_attempt), p_from,
-      concat_ws(' by ', p_to, p_event)
+  raise exception 'run % cannot go from % to %', absurd.run_id_of(p_old.task_id, p_old.attempt), p_old.state,
+      concat_ws(' by ', p_new.state, p_new.move_event)
     using errcode = 'TW101',
-          hint = case when v_events is null then 'Not a move of absurd.transition; a completed run is final: spawn a new task.'
+          hint = case when v_events = '{}' then 'Not a move of absurd.transition; a completed run is final: spawn a new task.'
                       else format('Name the event in move_event: %s.', array_to_string(v_events, ', ')) end;
 end
 $$;

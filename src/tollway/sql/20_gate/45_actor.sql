@@ -25,6 +25,9 @@ language plpgsql
 set search_path = pg_catalog, pg_temp
 as $$
 begin
+  if not exists (select from absurd.waiter) then
+    return;
+  end if;
   perform pg_notify('absurd_work', q.name)
   from unnest(p_queue_names) q(name)
   where exists (select from absurd.waiter w where w.queue_name = q.name and w.until > absurd.current_time());

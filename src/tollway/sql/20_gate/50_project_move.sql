@@ -14,14 +14,16 @@ declare
   v_ended   uuid[];
   v_awake   uuid[];
   v_over    uuid[];
+  v_stopped uuid[];
   v_due     text[];
 begin
   select count(*), count(*) filter (where n.parent_task_id is null),
          array_agg(n.task_id) filter (where n.ended_attempt is not null),
          array_agg(n.task_id) filter (where n.last_state = 'sleeping'),
          array_agg(n.task_id) filter (where n.ended_at is not null),
+         array_agg(n.task_id) filter (where n.state = 'cancelled'),
          array_agg(distinct n.queue_name) filter (where n.state = 'pending')
-  into v_moved, v_roots, v_ended, v_awake, v_over, v_due
+  into v_moved, v_roots, v_ended, v_awake, v_over, v_stopped, v_due
   from new_rows n
   where n.moved;
   if v_moved = 0 then
@@ -73,7 +75,10 @@ begin
   end if;
 
   if v_over is not null then
-    perform absurd._wake_awaiters(v_over), absurd._cancel_children(v_over);
+    perform absurd._wake_awaiters(v_over);
+  end if;
+  if v_stopped is not null then
+    perform absurd._cancel_children(v_stopped);
   end if;
   if v_due is not null then
     perform absurd._notify_idle(v_due);

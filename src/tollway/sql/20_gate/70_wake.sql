@@ -64,7 +64,7 @@ end
 $$;
 
 -- _cancel_children: a cancelled task takes its unfinished children along, unless they are detached.
-create or replace function absurd._cancel_children(p_ended uuid[]) returns void
+create or replace function absurd._cancel_children(p_cancelled uuid[]) returns void
 language plpgsql
 set search_path = pg_catalog, pg_temp
 as $$
@@ -74,8 +74,7 @@ declare
 begin
   v_ids := array(
     select c.task_id from absurd.task c
-    where c.parent_task_id = any (p_ended) and not c.detached and c.state in ('pending', 'sleeping', 'running')
-      and exists (select from absurd.task p where p.task_id = c.parent_task_id and p.state = 'cancelled'));
+    where c.parent_task_id = any (p_cancelled) and not c.detached and c.state in ('pending', 'sleeping', 'running'));
   if cardinality(v_ids) = 0 then
     return;
   end if;

@@ -30,9 +30,10 @@ begin
       'params', t.params, 'headers', t.headers, 'max_attempts', t.max_attempts, 'claim_epoch', t.claim_epoch,
       'claim_expires_at', t.claim_expires_at, 'wake_event', t.wake_event, 'event_payload', t.event_payload,
       'workflow_run_id', t.workflow_run_id, 'parent_task_id', t.parent_task_id, 'deadline', t.deadline,
-      'checkpoints', absurd._checkpoints(t.task_id)) order by i.n)
+      'checkpoints', coalesce(s.steps, '{}')) order by i.n)
     from unnest(v_ids) with ordinality i(id, n)
-    join absurd.task t on t.task_id = i.id);
+    join absurd.task t on t.task_id = i.id
+    left join absurd._checkpoints(v_ids) s on s.task_id = t.task_id);
 end
 $$;
 

@@ -29,9 +29,10 @@ begin
   -- read in the statement after the one that locked: one statement has one snapshot, and would miss a checkpoint
   return query
     select absurd.run_id_of(t.task_id, t.attempt), t.task_id, t.attempt, t.task_name, t.params, t.retry_strategy, t.max_attempts,
-           t.headers, t.wake_event, t.event_payload, t.claim_epoch, t.claim_expires_at, absurd._checkpoints(t.task_id)
+           t.headers, t.wake_event, t.event_payload, t.claim_epoch, t.claim_expires_at, coalesce(s.steps, '{}')
     from unnest(v_ids) with ordinality i(id, n)
     join absurd.task t on t.task_id = i.id
+    left join absurd._checkpoints(v_ids) s on s.task_id = t.task_id
     order by i.n;
 end
 $$;

@@ -51,7 +51,7 @@ begin
       using errcode = '40001', hint = 'Retry spawn_tasks with the same idempotency keys.';
   end if;
   return query
-    select t.n::integer, i.id, absurd.run_id_of(i.id, coalesce(k.attempt, 1)), coalesce(k.attempt, 1), i.id = t.task_id
+    select t.ordinality::integer, i.id, absurd.run_id_of(i.id, coalesce(k.attempt, 1)), coalesce(k.attempt, 1), i.id = t.task_id
     from unnest(v_tasks) with ordinality t
     left join lateral (
       select o.task_id, o.attempt from absurd.task o

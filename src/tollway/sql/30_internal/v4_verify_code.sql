@@ -1,0 +1,75 @@
+-- Invariants of the code: what guards the state is there, as it was installed, and switched on.
+
+-- _code: the functions, triggers, constraints, indexes and views of the schema, with a checksum of each. Grants are the
+-- operator's own; a queue's views come and go with the queue.
+create or replace function absurd._code() returns table (kind text, identity text, checksum text)
+language sql stable
+set search_path = pg_catalog, pg_temp
+as $$
+  select 'function', p.oid::regprocedure::text,
+         md5(concat_ws('|', p.prosrc, p.prosecdef, p.provolatile, p.proisstrict, p.proconfig::text, p.prorettype::regtype, l.lanname))
+  from pg_proc p join pg_language l on l.oid = p.prolang
+  where p.pronamespace = 'absurd'::regnamespace
+  union all
+  select 'trigger', format('%s.%s', c.relname, g.tgname),
+         md5(concat_ws('|', g.tgfoid::regprocedure, g.tgtype, g.tgattr::text, g.tgoldtable, g.tgnewtable, pg_get_expr(g.tgqual, g.tgrelid)))
+  from pg_trigger g join pg_class c on c.oid = g.tgrelid
+  where c.relnamespace = 'absurd'::regnamespace and c.relkind in ('r', 'p') and not g.tgisinternal
+  union all
+  select 'constraint', format('%s.%s', c.relname, o.conname), md5(pg_get_constraintdef(o.oid) || o.convalidated)
+  from pg_constraint o join pg_class c on c.oid = o.conrelid
+  where c.relnamespace = 'absurd'::regnamespace and o.contype in ('c', 'p', 'u', 'f', 'x')
+  union all
+  select 'index', c.relname, md5(pg_get_indexdef(c.oid) || i.indisvalid)
+  from pg_index i join pg_class c on c.oid = i.indexrelid
+  where c.relnamespace = 'absurd'::regnamespace
+  union all
+  select 'view', c.relname, md5(pg_get_viewdef(c.oid))
+  from pg_class c
+  where c.relnamespace = 'absurd'::regnamespace and c.relkind = 'v' and c.relname !~ '^[trcew]_'
+  union all
+  select 'transition', concat_ws(' > ', x.from_state, x.to_state, x.event), md5(x.who)
+  from absurd.transition x
+$$;
+
+-- record_installed_code: remember the code as it is now; the installer calls it at the end of its transaction.
+create or replace function absurd._record_installed_code() returns void
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+  delete from absurd.installed_code;
+  insert into absurd.installed_code (kind, identity, checksum) select c.kind, c.identity, c.checksum from absurd._code() c;
+end
+$$;
+
+create or replace function absurd._verify_code()
+returns table (invariant text, queue_name text, task_id uuid, detail jsonb)
+language sql stable
+set search_path = pg_catalog, pg_temp
+as $$
+  select coalesce(i.kind, c.kind) || case when c.kind is null then '_is_there' when i.kind is null then '_is_ours' else '_is_unaltered' end,
+         null::text, null::uuid, jsonb_build_object('name', coalesce(i.identity, c.identity))
+  from absurd.installed_code i
+  full join absurd._code() c on c.kind = i.kind and c.identity = i.identity
+  where i.checksum is distinct from c.checksum
+  union all
+  select 'trigger_is_enabled_always', null, null, jsonb_build_object('name', format('%s.%s', c.relname, g.tgname), 'enabled', g.tgenabled)
+  from pg_trigger g join pg_class c on c.oid = g.tgrelid
+  where c.relnamespace = 'absurd'::regnamespace and c.relkind = 'r' and not g.tgisinternal and g.tgenabled <> 'A'
+    and exists (select from absurd.installed_code i where i.kind = 'trigger' and i.identity = format('%s.%s', c.relname, g.tgname))
+  union all
+  select 'table_has_no_partitions', null, null, jsonb_build_object('table', h.inhparent::regclass, 'partition', h.inhrelid::regclass)
+  from pg_inherits h join pg_class c on c.oid = h.inhparent
+  where c.relnamespace = 'absurd'::regnamespace and c.relkind = 'r'
+  union all
+  select 'queue_views_are_read_only', q.queue_name, null, jsonb_build_object('view', v.name)
+  from absurd.queues q
+  cross join lateral (select l || '_' || q.queue_name as name from unnest(array['t', 'r', 'c', 'e', 'w']) l) v
+  where (select count(*) from pg_trigger g join pg_class c on c.oid = g.tgrelid
+         where c.relnamespace = 'absurd'::regnamespace and c.relname = v.name and c.relkind = 'v'
+           and g.tgname in ('refuse_write', 'refuse_write_row') and g.tgenabled <> 'D') <> 2
+  union all
+  select 'clock_is_the_databases', null, null, jsonb_build_object('test_clock', true)
+  from absurd.schema_meta m where m.test_clock
+$$;
