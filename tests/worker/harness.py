@@ -69,10 +69,10 @@ class Database:
 
     def __init__(self, dsn: str) -> None:
         self.dsn = dsn
-        self._connection = psycopg.connect(dsn, autocommit=True)
+        self.connection = psycopg.connect(dsn, autocommit=True)
 
     def rows(self, query: str, *params: Any) -> list[tuple[Any, ...]]:
-        return self._connection.execute(query, params).fetchall()
+        return self.connection.execute(query, params).fetchall()
 
     def one(self, query: str, *params: Any) -> Any:
         found = self.rows(query, *params)
@@ -104,7 +104,7 @@ class Database:
         )
 
     def close(self) -> None:
-        self._connection.close()
+        self.connection.close()
 
 
 class WorkerProcess:

@@ -12,6 +12,7 @@ from tollway.cli.output import OK, UsageError, add_common, connect, dsn_of, emit
 from tollway.client import AbsurdClient
 from tollway.protocol.codec import settle
 from tollway.workflow import SyncHandle, Tollway
+from tollway.workflow.app import MAX_ATTEMPTS, RETRY
 from tollway.workflow.names import check_name
 
 DESCRIPTION = """\
@@ -33,7 +34,7 @@ def register(nouns: argparse._SubParsersAction[argparse.ArgumentParser]) -> None
     parser.add_argument("--key", help="idempotency key: the same key gives the same task")
     parser.add_argument("--delay", type=float, metavar="SECONDS")
     parser.add_argument("--priority", type=int, help="lower runs first; default 0")
-    parser.add_argument("--max-attempts", type=int)
+    parser.add_argument("--max-attempts", type=int, default=MAX_ATTEMPTS, help=f"default {MAX_ATTEMPTS}")
     parser.add_argument("--wait", action="store_true", help="wait for the result and print it")
     parser.add_argument("--timeout", type=float, metavar="SECONDS", help="for --wait")
     add_common(parser)
@@ -49,6 +50,7 @@ def run(arguments: argparse.Namespace) -> int:
         "delay_seconds": arguments.delay,
         "priority": arguments.priority,
         "max_attempts": arguments.max_attempts,
+        "retry_strategy": RETRY,
     }
     options = {name: value for name, value in options.items() if value is not None}
     with connect(dsn) as connection:

@@ -122,6 +122,8 @@ class Worker:
         return self.options.concurrency + self.options.prefetch - taken
 
     def _look(self) -> None:
+        if self._draining.is_set():
+            return
         if self._wanted() > 0:
             self._commit.claim_soon()
         else:
@@ -184,7 +186,7 @@ class Worker:
         if not task.cancelled() and (error := task.exception()) is not None:
             log.error("task %s: its run could not be ended; its lease will expire", run.task_id, exc_info=error)
         self._fill_slots()
-        if self._more:
+        if self._more and not self._draining.is_set():
             self._commit.claim_soon()
         else:
             self._check_if_empty(looked=False)

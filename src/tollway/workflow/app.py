@@ -20,6 +20,8 @@ from tollway.workflow.handle import Handle, SyncHandle
 from tollway.workflow.names import check_name
 
 DSN_VARIABLE = "TOLLWAY_DATABASE_URL"
+MAX_ATTEMPTS = 5
+RETRY: Mapping[str, Any] = {"kind": "exponential", "base_seconds": 1, "factor": 2, "max_seconds": 300}
 
 
 class Tollway:
@@ -51,8 +53,8 @@ class Tollway:
         *,
         name: str | None = None,
         version: str | None = None,
-        max_attempts: int | None = None,
-        retry: Mapping[str, Any] | None = None,
+        max_attempts: int | None = MAX_ATTEMPTS,
+        retry: Mapping[str, Any] | None = RETRY,
     ) -> Callable[[Handler], Workflow]: ...
     def workflow(
         self,
@@ -61,13 +63,13 @@ class Tollway:
         *,
         name: str | None = None,
         version: str | None = None,
-        max_attempts: int | None = None,
-        retry: Mapping[str, Any] | None = None,
+        max_attempts: int | None = MAX_ATTEMPTS,
+        retry: Mapping[str, Any] | None = RETRY,
     ) -> Workflow | Callable[[Handler], Workflow]:
         """Declare a function, async or sync, as a workflow. Its first parameter is the context.
 
-        `max_attempts` and `retry` (as `{"kind": "exponential", "base_seconds": 1, "factor": 2, "max_seconds": 60}`)
-        are given to each task that is started; the defaults are the engine's.
+        `max_attempts` (None: without limit) and `retry` are given to each task that is started. The default is
+        five attempts, the waits between them growing from one second to five minutes at most.
         """
 
         def register(function: Handler) -> Workflow:

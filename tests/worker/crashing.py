@@ -1,0 +1,86 @@
+"""An application whose workers die at named points; run by `tollway worker` in a process of its own.
+
+The environment says which point (`TOLLWAY_CRASH_AT`), and where to write that it was reached (`TOLLWAY_REACHED`):
+a crash test that never crashes proves nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import threading
+from pathlib import Path
+
+from tollway.workflow import Context, SyncContext, Tollway
+
+POINTS = ("handler begins", "in step 1", "after step 1", "in step 2", "after step 2", "after the sleep", "before the end")
+
+app = Tollway()
+
+
+def crash_point(name: str) -> None:
+    """Die here, as the kernel would have it, if this is the chosen point and it was not reached before."""
+    if os.environ.get("TOLLWAY_CRASH_AT") == name:
+        reached = Path(os.environ["TOLLWAY_REACHED"])
+        if not reached.exists():
+            reached.write_text(name)
+            os.kill(os.getpid(), signal.SIGKILL)
+
+
+def body(step: int) -> int:
+    with Path(os.environ["TOLLWAY_BODIES"]).open("a") as bodies:
+        bodies.write(f"{step}\n")
+    crash_point(f"in step {step}")
+    return step * 10
+
+
+@app.workflow
+async def small(ctx: Context) -> list[int]:
+    crash_point("handler begins")
+    one = await ctx.step("one", body, 1)
+    crash_point("after step 1")
+    two = await ctx.step("two", body, 2)
+    crash_point("after step 2")
+    await ctx.sleep(0.01)
+    crash_point("after the sleep")
+    three = await ctx.step("three", body, 3)
+    crash_point("before the end")
+    return [one, two, three]
+
+
+@app.workflow
+async def stays(ctx: Context) -> None:
+    """Runs until its worker stops it."""
+    _say_started()
+    await asyncio.Event().wait()
+
+
+@app.workflow
+def stays_in_a_thread(ctx: SyncContext) -> None:
+    """Cannot be stopped."""
+    _say_started()
+    threading.Event().wait()
+
+
+@app.workflow
+async def quick(ctx: Context, n: int) -> int:
+    return await ctx.step("double", lambda: 2 * n)
+
+
+@app.workflow
+async def until_told(ctx: Context, path: str) -> str:
+    """Runs until a file appears."""
+    _say_started()
+
+    async def appears() -> bool:
+        while not Path(path).exists():
+            await asyncio.sleep(0.01)
+        return True
+
+    await ctx.step("wait", appears)
+    return "finished"
+
+
+def _say_started() -> None:
+    Path(os.environ["TOLLWAY_REACHED"]).write_text("started")

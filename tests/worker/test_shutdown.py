@@ -1,0 +1,75 @@
+"""A worker that is told to stop drains, and what it cannot finish is taken by others at once."""
+
+from __future__ import annotations
+
+import signal
+from pathlib import Path
+from typing import Any
+
+import pytest
+from worker import crashing
+from worker.harness import Database, WorkerProcess, eventually_sync
+
+from tollway.workflow import Tollway
+
+
+def started(tmp_path: Path) -> dict[str, str]:
+    return {"TOLLWAY_REACHED": str(tmp_path / "started")}
+
+
+def test_sigterm_lets_handlers_finish(app: Tollway, look: Database, tmp_path: Path) -> None:
+    task = crashing.app.start_sync(crashing.until_told, str(tmp_path / "go"), conn=look.connection)
+
+    with WorkerProcess(app.dsn, **started(tmp_path)) as worker:
+        eventually_sync((tmp_path / "started").exists)
+        worker.signal(signal.SIGTERM)
+        later = crashing.app.start_sync(crashing.quick, 1, conn=look.connection)
+        (tmp_path / "go").touch()
+        assert worker.wait() == 0
+
+    assert look.state(task.id) == "completed"
+    assert look.state(later.id) == "pending"
+    assert look.violations() == []
+
+
+@pytest.mark.parametrize("workflow", [crashing.stays, crashing.stays_in_a_thread], ids=["async", "thread"])
+def test_what_outlasts_the_grace_period_is_released(
+    app: Tollway, look: Database, tmp_path: Path, workflow: Any
+) -> None:
+    task = crashing.app.start_sync(workflow, conn=look.connection)
+
+    with WorkerProcess(app.dsn, "--grace", "0.1", "--lease", "600", **started(tmp_path)) as worker:
+        eventually_sync((tmp_path / "started").exists)
+        worker.signal(signal.SIGTERM)
+        assert worker.wait() == 0
+
+    assert look.state(task.id) == "pending"
+    assert look.moves(task.id)[-1] == "run.released"
+    assert look.one("select attempt from absurd.task where task_id = %s", task.id) == 1
+    assert look.violations() == []
+
+
+def test_a_second_signal_does_not_wait_for_handlers(app: Tollway, look: Database, tmp_path: Path) -> None:
+    task = crashing.app.start_sync(crashing.stays, conn=look.connection)
+
+    with WorkerProcess(app.dsn, "--grace", "600", **started(tmp_path)) as worker:
+        eventually_sync((tmp_path / "started").exists)
+        worker.signal(signal.SIGTERM)
+        later = crashing.app.start_sync(crashing.quick, 1, conn=look.connection)
+        worker.signal(signal.SIGTERM)
+        assert worker.wait() == 0
+
+    assert look.state(task.id) == "pending"
+    assert look.state(later.id) == "pending"
+
+
+def test_claims_that_never_began_are_released(app: Tollway, look: Database, tmp_path: Path) -> None:
+    tasks = [crashing.app.start_sync(crashing.stays, conn=look.connection) for _ in range(4)]
+
+    with WorkerProcess(app.dsn, "--concurrency", "2", "--grace", "0", "--lease", "600", **started(tmp_path)) as worker:
+        eventually_sync(lambda: [look.state(task.id) for task in tasks].count("running") == 3)
+        worker.signal(signal.SIGTERM)
+        assert worker.wait() == 0
+
+    assert [look.state(task.id) for task in tasks] == ["pending"] * 4
+    assert look.violations() == []
