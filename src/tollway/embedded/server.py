@@ -1,0 +1,166 @@
+"""One embedded server for all processes that name the same data directory.
+
+Who uses the server holds a shared lock on a file beside the data, which the kernel releases even after SIGKILL. The
+last one to leave finds that it can lock it exclusively, and stops the server. Nothing has to be counted or cleaned up.
+"""
+
+from __future__ import annotations
+
+import atexit
+import contextlib
+import fcntl
+import hashlib
+import os
+import signal
+import tempfile
+import time
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from types import TracebackType
+
+from tollway.embedded.binaries import Binaries
+from tollway.errors import EmbeddedUnavailable
+
+_SOCKET_PATH_LIMIT = 100  # of 107 bytes, less ".s.PGSQL.NNNNN" added by PostgreSQL and counted below
+_SOCKET_NAME = "/.s.PGSQL.5432"
+
+
+def default_data_dir(version: int = 18) -> Path:
+    """Where the embedded server keeps its data: $TOLLWAY_HOME, else ~/.local/share/tollway."""
+    home = os.environ.get("TOLLWAY_HOME")
+    base = Path(home) if home else Path(os.environ.get("XDG_DATA_HOME", Path.home() / ".local" / "share")) / "tollway"
+    return base / f"postgres-{version}"
+
+
+class EmbeddedPostgres:
+    """A PostgreSQL server over a unix socket, and on 127.0.0.1 if a port is given.
+
+    `start` creates the data directory if need be, joins a server that runs on it, and recovers from one that was
+    killed. `stop` stops it unless another process uses it. `settings` are server settings for the start.
+    """
+
+    def __init__(
+        self, data_dir: Path, version: int = 18, *, port: int | None = None, settings: Mapping[str, str] | None = None
+    ) -> None:
+        self.data_dir = Path(data_dir).absolute()
+        self.version = version
+        self.port = port
+        self.settings = dict(settings or {})
+        self._binaries = Binaries.find(version)
+        self._use: int | None = None
+
+    @property
+    def dsn(self) -> str:
+        """The connection string of database postgres; it does not change over restarts."""
+        return f"postgresql://postgres@/postgres?host={self.socket_dir}"
+
+    @property
+    def socket_dir(self) -> Path:
+        """The data directory's own run folder, or one in the temporary folder where that path is too long."""
+        beside = self._beside("run")
+        if len(os.fsencode(str(beside) + _SOCKET_NAME)) <= _SOCKET_PATH_LIMIT:
+            return beside
+        digest = hashlib.sha256(os.fsencode(self.data_dir)).hexdigest()[:16]
+        return Path(tempfile.gettempdir()) / f"tollway-{digest}"
+
+    @property
+    def postmaster_pid(self) -> int | None:
+        """The server's process id, or None when it does not run."""
+        try:
+            pid = int((self.data_dir / "postmaster.pid").read_text().split("\n", 1)[0])
+            command = Path(f"/proc/{pid}/cmdline").read_bytes()
+        except (OSError, ValueError):
+            return None
+        return pid if os.fsencode(self.data_dir) in command else None
+
+    def start(self) -> EmbeddedPostgres:
+        """Make sure that the server runs, and register as one of its users.
+
+        Raises:
+            EmbeddedUnavailable: it did not start; the message has the end of its log.
+        """
+        self.data_dir.parent.mkdir(parents=True, exist_ok=True)
+        with self._locked():
+            if self._use is None:
+                self._use = os.open(self._beside("users"), os.O_RDWR | os.O_CREAT, 0o666)
+                fcntl.flock(self._use, fcntl.LOCK_SH)
+                atexit.register(self.stop)
+            if not (self.data_dir / "PG_VERSION").exists():
+                self._create()
+            if self.postmaster_pid is None:
+                self._start_server()
+        return self
+
+    def stop(self) -> None:
+        """Leave; the last user stops the server, with its data safe on disk."""
+        if self._use is None:
+            return
+        use, self._use = self._use, None
+        atexit.unregister(self.stop)
+        with self._locked(), contextlib.closing(os.fdopen(use, "r+b", buffering=0)):
+            try:
+                fcntl.flock(use, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                return
+            if self.postmaster_pid is not None:
+                self._binaries.run("pg_ctl", "-D", str(self.data_dir), "-m", "fast", "-w", "stop")
+
+    def kill(self) -> None:
+        """Kill the server as a power cut would; `start` recovers. For demonstrations and tests."""
+        pid = self.postmaster_pid
+        if pid is not None:
+            os.kill(pid, signal.SIGKILL)
+
+    def __enter__(self) -> EmbeddedPostgres:
+        return self.start()
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.stop()
+
+    def _beside(self, suffix: str) -> Path:
+        return self.data_dir.with_name(f"{self.data_dir.name}.{suffix}")
+
+    @contextlib.contextmanager
+    def _locked(self) -> Iterator[None]:
+        with open(self._beside("lock"), "wb") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            yield
+
+    def _create(self) -> None:
+        """Initialise beside the final place, so that an interrupted initdb leaves nothing half-made there."""
+        fresh = Path(tempfile.mkdtemp(prefix=f"{self.data_dir.name}.new-", dir=self.data_dir.parent))
+        self._binaries.own(fresh)
+        done = self._binaries.run(
+            "initdb", "-D", str(fresh), "-U", "postgres", "--auth=trust", "--encoding=UTF8", "--locale=C.UTF-8", timeout=120
+        )
+        if done.returncode != 0:
+            raise EmbeddedUnavailable(f"initdb failed: {done.stdout.strip()[-500:]}", hint="Is the disk full or the folder read-only?")
+        fresh.rename(self.data_dir)
+
+    def _start_server(self) -> None:
+        # left by a server that was killed; its number may be a zombie's or another process's by now, which stops PostgreSQL
+        (self.data_dir / "postmaster.pid").unlink(missing_ok=True)
+        self.socket_dir.mkdir(exist_ok=True)
+        for left in self.socket_dir.glob(".s.PGSQL.*"):
+            left.unlink(missing_ok=True)
+        self._binaries.own(self.socket_dir)
+        log = self._beside("log")
+        log.touch()
+        self._binaries.own(log)
+        listen = "127.0.0.1" if self.port else ""
+        options = [f"-c listen_addresses='{listen}'", f"-c unix_socket_directories='{self.socket_dir}'"]
+        options += [f"-c {name}='{value}'" for name, value in self.settings.items()]
+        if self.port:
+            options.append(f"-c port={self.port}")
+        for _ in range(50):
+            done = self._binaries.run(
+                "pg_ctl", "-D", str(self.data_dir), "-l", str(log), "-w", "-t", "60", "-o", " ".join(options), "start", timeout=90
+            )
+            if done.returncode == 0:
+                return
+            tail = log.read_text(errors="replace")[-800:]
+            # the orphaned backends of a killed server go within moments
+            if "pre-existing shared memory" not in tail:
+                break
+            time.sleep(0.1)
+        raise EmbeddedUnavailable(f"PostgreSQL did not start: {tail.strip()}", hint=f"The whole log is {log}.")
