@@ -6,8 +6,7 @@
 revoke all on all tables in schema absurd from public;
 revoke all on all functions in schema absurd from public;
 grant usage on schema absurd to tollway_worker, tollway_client, tollway_operator, tollway_reader;
-grant select on all tables in schema absurd to tollway_reader;
-grant tollway_reader to tollway_operator;
+grant select on all tables in schema absurd to tollway_reader, tollway_operator;
 
 do $$
 declare

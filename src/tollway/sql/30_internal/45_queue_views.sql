@@ -31,7 +31,7 @@ begin
     -- a statement trigger of a view fires only beside a row trigger
     execute format('create or replace trigger refuse_write_row instead of insert or update or delete on absurd.%I
                     for each row execute function absurd._refuse_view_write()', v_view);
-    execute format('grant select on absurd.%I to tollway_reader', v_view);
+    execute format('grant select on absurd.%I to tollway_reader, tollway_operator', v_view);
   end loop;
 end
 $$;
