@@ -13,6 +13,7 @@ from tollway.workflow import Tollway
 
 @pytest.fixture
 def app(db: Any) -> Tollway:
+    db.rows("select absurd.create_queue('default')")
     return Tollway(db.dsn)
 
 

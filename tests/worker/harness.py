@@ -92,7 +92,10 @@ class Database:
         return [row[0] for row in self.rows(query, task_id)]
 
     def violations(self) -> list[tuple[Any, ...]]:
-        return self.rows("select invariant, task_id, detail from absurd.verify()")
+        """What verify() finds, but for the test clock that every test database has."""
+        return self.rows(
+            "select invariant, task_id, detail from absurd.verify() where invariant <> 'clock_is_the_databases'"
+        )
 
     def kill_backends(self, purpose: str) -> int:
         return len(

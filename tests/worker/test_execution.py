@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 from worker.harness import Database, eventually, run, work_off, working
 
-from tollway.workflow import Context, SyncContext, Tollway, WorkflowFailed
+from tollway.errors import TaskFailed
+from tollway.workflow import Context, SyncContext, Tollway
 
 
 def test_an_async_workflow_returns_its_result(app: Tollway, look: Database) -> None:
@@ -90,7 +91,7 @@ def test_the_last_failed_attempt_fails_the_task_with_its_traceback(app: Tollway,
     async def scenario() -> None:
         handle = await app.start(broken)
         await work_off(app)
-        with pytest.raises(WorkflowFailed) as failed:
+        with pytest.raises(TaskFailed) as failed:
             await handle.result(timeout=5)
         assert failed.value.reason["name"] == "ZeroDivisionError"
         assert "broken" in failed.value.reason["traceback"]
@@ -109,7 +110,7 @@ def test_a_step_name_used_twice_fails_the_run(app: Tollway) -> None:
     async def scenario() -> None:
         handle = await app.start(careless)
         await work_off(app)
-        with pytest.raises(WorkflowFailed, match="DuplicateStep"):
+        with pytest.raises(TaskFailed, match="DuplicateStep"):
             await handle.result(timeout=5)
 
     run(scenario())
@@ -127,7 +128,7 @@ def test_a_result_that_is_not_json_fails_its_task_and_not_the_worker(app: Tollwa
     async def scenario() -> None:
         async with working(app):
             bad = await app.start(strange)
-            with pytest.raises(WorkflowFailed, match="strange"):
+            with pytest.raises(TaskFailed, match="strange"):
                 await bad.result(timeout=10)
             good = await app.start(plain)
             assert await good.result(timeout=10) == 1
@@ -144,7 +145,7 @@ def test_a_handler_that_exits_harms_only_its_task(app: Tollway) -> None:
     async def scenario() -> None:
         handle = await app.start(leaves)
         await work_off(app)
-        with pytest.raises(WorkflowFailed, match="SystemExit"):
+        with pytest.raises(TaskFailed, match="SystemExit"):
             await handle.result(timeout=5)
 
     run(scenario())

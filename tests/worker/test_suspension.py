@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -11,7 +12,7 @@ from tollway.errors import AwaitTimedOut
 from tollway.workflow import Context, SyncContext, Tollway
 
 
-def test_a_sleep_suspends_and_resumes_where_it_was(app: Tollway, look: Database, clock: Any) -> None:
+def test_a_sleep_suspends_and_resumes_where_it_was(app: Tollway, look: Database, db: Any) -> None:
     bodies: list[str] = []
 
     @app.workflow
@@ -25,10 +26,10 @@ def test_a_sleep_suspends_and_resumes_where_it_was(app: Tollway, look: Database,
         handle = await app.start(nap)
         await work_off(app)
         assert look.state(handle.id) == "sleeping"
-        clock.advance(seconds=3599)
+        db.clock.advance(timedelta(seconds=3599))
         await work_off(app)
         assert look.state(handle.id) == "sleeping"
-        clock.advance(seconds=2)
+        db.clock.advance(timedelta(seconds=2))
         await work_off(app)
         assert await handle.result(timeout=5) == "rested"
 

@@ -71,6 +71,9 @@ class Leases:
         if self._held.get(claim.task_id) is claim:
             del self._held[claim.task_id]
 
+    def claim_of(self, task_id: str) -> Held | None:
+        return self._held.get(task_id)
+
     def held(self) -> list[Held]:
         return list(self._held.values())
 

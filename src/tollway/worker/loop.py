@@ -97,6 +97,7 @@ class Worker:
     def drain(self) -> None:
         """Take nothing new; `run` ends when what runs has ended, or when the grace period is over."""
         self._draining.set()
+        self._give_back_waiting()
         self._check_if_empty()
 
     def hurry(self) -> None:
@@ -160,7 +161,11 @@ class Worker:
             executor=self._executor,
             on_ending=self._on_ending,
         )
+        if (older := self._leases.claim_of(run.task_id)) is not None:
+            self._lost(older, "lost")  # somebody released it, or its lease ran out, and it came back to us
         self._leases.hold(run)
+        if self._draining.is_set():
+            return  # claimed by the call that was in flight: given back with the rest
         self._waiting.append(run)
 
     def _fill_slots(self) -> None:
@@ -203,6 +208,12 @@ class Worker:
                 self._waiting.remove(run)
                 return
 
+    def _give_back_waiting(self) -> None:
+        while self._waiting:
+            run = self._waiting.popleft()
+            self._leases.let_go(run)
+            self._commit.submit(run.task_id, run.epoch, (operations.release(),)).add_done_callback(_retrieve)
+
     # -- stopping -----------------------------------------------------------------------------------------------
 
     def _check_if_empty(self, *, looked: bool = True) -> None:
@@ -235,6 +246,7 @@ class Worker:
 
     async def _shut_down(self, sender: asyncio.Task[None], waker: asyncio.Task[None]) -> None:
         self._draining.set()
+        self._give_back_waiting()
         waker.cancel()
         await asyncio.wait({waker})
         for run in self._running.values():
@@ -246,6 +258,8 @@ class Worker:
         sender.cancel()
         await asyncio.wait({sender})
         await self._release_rest()
+        for run in self._running.values():
+            run.drop()
         self._leases.stop()
         await self._link.close()
         self._executor.shutdown(wait=False, cancel_futures=True)

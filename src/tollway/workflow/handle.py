@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from tollway.client import AbsurdClient, AsyncAbsurdClient
+from tollway.errors import AwaitTimedOut, WrongState
 from tollway.workflow.connect import connect_async, connect_sync
 from tollway.workflow.durations import Duration, seconds_of
-from tollway.workflow.outcome import ResultNotReady, outcome_of, poll_delays
+from tollway.workflow.outcome import outcome_of, poll_delays
 
 if TYPE_CHECKING:
     from tollway.workflow.app import Tollway
@@ -30,8 +31,8 @@ class Handle:
         """Wait for the result, by polling (up to twice a second).
 
         Raises:
-            WorkflowFailed, WorkflowCancelled: it ended otherwise.
-            ResultNotReady: `timeout` passed; the workflow goes on.
+            TaskFailed: it failed or was cancelled.
+            AwaitTimedOut: `timeout` passed; the workflow goes on.
         """
         ends = _deadline(timeout)
         async with await connect_async(self._app.dsn) as connection:
@@ -69,7 +70,7 @@ class SyncHandle:
 
 def _judge(task_id: UUID, found: Any) -> tuple[bool, Any]:
     if found is None:
-        raise ResultNotReady(f"task {task_id} does not exist", hint="was it cleaned up, or its start rolled back?")
+        raise WrongState(f"task {task_id} does not exist", hint="was it cleaned up, or its start rolled back?")
     return outcome_of(task_id, found.state, found.result, found.failure_reason)
 
 
@@ -82,5 +83,5 @@ def _patience(task_id: UUID, ends: float | None, delay: float) -> float:
         return delay
     left = ends - time.monotonic()
     if left <= 0:
-        raise ResultNotReady(f"task {task_id} has not ended yet", hint="it goes on; ask again later.")
+        raise AwaitTimedOut(f"task {task_id} has not ended yet", hint="it goes on; ask again later.")
     return min(delay, left)

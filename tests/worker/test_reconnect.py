@@ -1,0 +1,72 @@
+"""A worker outlives its connections, whichever of them the database ends."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+from worker.harness import Database, eventually, run, working
+
+from tollway.workflow import Context, Tollway
+
+
+@pytest.mark.parametrize("purpose", ["worker", "listen", "heartbeat"])
+def test_a_worker_reconnects(app: Tollway, look: Database, purpose: str) -> None:
+    gate: list[asyncio.Event] = []
+
+    @app.workflow
+    async def waits(ctx: Context) -> str:
+        await ctx.step("before", lambda: 1)
+        await gate[0].wait()
+        return await ctx.step("after", lambda: "done")
+
+    async def scenario() -> None:
+        gate.append(asyncio.Event())
+        first = await app.start(waits)
+        async with working(app, lease=1):
+
+            async def killed() -> int:
+                return look.kill_backends(purpose)
+
+            await eventually(look.states_become(first.id, "running"))
+            await eventually(killed)
+            gate[0].set()
+            assert await first.result(timeout=20) == "done"
+            second = await app.start(waits)
+            assert await second.result(timeout=20) == "done"
+        assert look.moves(first.id) == ["task.spawned", "run.claimed", "run.completed"]
+
+    run(scenario())
+    assert look.violations() == []
+
+
+def test_a_storm_of_cut_connections_loses_and_doubles_nothing(app: Tollway, look: Database) -> None:
+    """Calls are cut while in flight; each is sent again, and answered as if nothing had happened."""
+
+    @app.workflow
+    async def counts(ctx: Context, n: int) -> int:
+        total = 0
+        for i in range(5):
+            total += await ctx.step(f"add {i}", lambda: n)
+        return total
+
+    async def scenario() -> None:
+        handles = [await app.start(counts, n) for n in range(100)]
+        cuts = 0
+        async with working(app, lease=5, concurrency=10):
+            while look.one("select count(*) from absurd.task where state <> 'completed'"):
+                cuts += look.kill_backends("worker")
+                before = look.one("select count(*) from absurd.checkpoint")
+
+                async def progress(before: int = before) -> bool:
+                    unfinished = look.one("select count(*) from absurd.task where state <> 'completed'")
+                    return not unfinished or look.one("select count(*) from absurd.checkpoint") > before
+
+                await eventually(progress)
+        assert cuts > 3
+        assert [await handle.result(timeout=5) for handle in handles] == [5 * n for n in range(100)]
+        assert look.one("select count(*) from absurd.run where state = 'completed'") == 100
+        assert look.one("select count(*) from absurd.checkpoint") == 500
+
+    run(scenario())
+    assert look.violations() == []
