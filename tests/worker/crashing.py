@@ -14,7 +14,15 @@ from pathlib import Path
 
 from tollway.workflow import Context, SyncContext, Tollway
 
-POINTS = ("handler begins", "in step 1", "after step 1", "in step 2", "after step 2", "after the sleep", "before the end")
+POINTS = (
+    "handler begins",
+    "in step 1",
+    "after step 1",
+    "in step 2",
+    "after step 2",
+    "after the sleep",
+    "before the end",
+)
 
 app = Tollway()
 

@@ -19,7 +19,8 @@ Show a task: its state, every move with who made it and by which path, its steps
 Exit codes: 0 shown, 1 no such task, 2 wrong usage, 3 the database could not be reached."""
 
 TASK = """
-select t.task_id, t.queue_name, t.task_name, t.state, t.attempt, t.max_attempts, t.priority, nullif(t.available_at, 'infinity') as available_at,
+select t.task_id, t.queue_name, t.task_name, t.state, t.attempt, t.max_attempts, t.priority,
+       nullif(t.available_at, 'infinity') as available_at,
        t.claimed_by, t.claim_epoch, t.claim_expires_at, t.heartbeat_at, t.started_at, t.enqueue_at, t.ended_at,
        t.deadline, t.params, t.result, t.error, t.parent_task_id, t.workflow_run_id, t.workflow_version, t.tags,
        absurd.current_time() as now
@@ -59,7 +60,9 @@ def run(arguments: argparse.Namespace) -> int:
     try:
         task_id = UUID(arguments.id)
     except ValueError:
-        raise UsageError(f"{arguments.id!r} is not a task id", "ids are UUIDs, as `tollway start` prints them.") from None
+        raise UsageError(
+            f"{arguments.id!r} is not a task id", "ids are UUIDs, as `tollway start` prints them."
+        ) from None
     with connect(dsn_of(arguments)) as connection:
         story = read_story(connection, task_id)
     if story is None:

@@ -18,7 +18,7 @@ def failure_of(answer: Answer) -> BaseException | None:
     A lost lease and a cancellation are control flow: the handler stops there, and nothing is reported.
     """
     status = answer["status"]
-    if status == OK or status == ALREADY:
+    if status in (OK, ALREADY):
         return None
     if status in (STALE, CANCELLED):
         return Dropped(status)

@@ -129,7 +129,7 @@ class GroupCommit:
     async def _send(self, units: list[Unit], quantity: int) -> dict[str, Any]:
         """Send one request until it is answered. Raises: the database's error, if the request itself is refused."""
         self._calls += 1
-        request = dict(self._envelope, call=self._calls, resend=False)
+        request: dict[str, Any] = dict(self._envelope, call=self._calls, resend=False)
         request["ops"] = _numbered(units)
         request["claim"] = {"qty": quantity, "lease": self._lease} if quantity else None
         wire = orjson.dumps(request).decode()
@@ -185,7 +185,7 @@ class GroupCommit:
         for answer in answers:
             assert answer is not None
             status = answer["status"]
-            if status == BUSY or status == SKIPPED:
+            if status in (BUSY, SKIPPED):
                 self._send_again(unit)
                 return
             failure = failure_of(answer)

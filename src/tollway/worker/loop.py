@@ -1,8 +1,8 @@
 """The worker: many tasks at once, and a slot that becomes free is filled at once.
 
-    claims  <- GroupCommit (one connection, one call in flight)  <- operations of all runs
-    Leases  (own thread and connection) keeps the claims alive, and says which were lost
-    Wakeup  (own connection) says when to look for work while there was none
+claims  <- GroupCommit (one connection, one call in flight)  <- operations of all runs
+Leases  (own thread and connection) keeps the claims alive, and says which were lost
+Wakeup  (own connection) says when to look for work while there was none
 """
 
 from __future__ import annotations
@@ -197,7 +197,9 @@ class Worker:
             self._check_if_empty(looked=False)
 
     def _lost(self, held: Held, reason: str) -> None:
-        log.warning("task %s: %s; its handler is stopped", held.task_id, "cancelled" if reason != "lost" else "lease lost")
+        log.warning(
+            "task %s: %s; its handler is stopped", held.task_id, "cancelled" if reason != "lost" else "lease lost"
+        )
         self._leases.let_go(held)
         for run in self._running.values():
             if run is held:

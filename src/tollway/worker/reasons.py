@@ -41,7 +41,7 @@ def _own_frames(error: BaseException) -> Any:
 
 
 def _is_ours(frames: Any) -> bool:
-    module = frames.tb_frame.f_globals.get("__name__", "")
+    module = str(frames.tb_frame.f_globals.get("__name__", ""))
     return module.startswith(("tollway.worker", "tollway.workflow", "concurrent.futures"))
 
 

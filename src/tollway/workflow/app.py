@@ -46,7 +46,7 @@ class Tollway:
     # -- declaring ----------------------------------------------------------------------------------------------
 
     @overload
-    def workflow(self, fn: Handler, /) -> Workflow: ...
+    def workflow(self, fn: Handler) -> Workflow: ...
     @overload
     def workflow(
         self,
@@ -59,7 +59,6 @@ class Tollway:
     def workflow(
         self,
         fn: Handler | None = None,
-        /,
         *,
         name: str | None = None,
         version: str | None = None,
@@ -140,7 +139,12 @@ class Tollway:
         return SyncHandle(self, queue or self.queue, task_id)
 
     async def emit_event(
-        self, name: str, payload: Any = None, *, queue: str | None = None, conn: psycopg.AsyncConnection[Any] | None = None
+        self,
+        name: str,
+        payload: Any = None,
+        *,
+        queue: str | None = None,
+        conn: psycopg.AsyncConnection[Any] | None = None,
     ) -> None:
         """Emit an event and wake who waits for it; with `conn`, when you commit. The first emission wins."""
         wire = self._event(name, payload)

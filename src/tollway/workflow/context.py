@@ -123,13 +123,14 @@ class SyncContext(RunInfo):
         """As `Context.step`."""
         recorded = self._journal.enter(check_step_name(name))
         if recorded is not None:
-            state: T = recorded["state"]
-            return state
+            replayed: T = recorded["state"]
+            return replayed
         began = perf_counter()
         value = fn(*args, **kwargs)
         wire, kept = settle(value, f"the result of step {name!r}")
         self._port.hand_over(operations.checkpoint(name, wire, (perf_counter() - began) * 1000))
-        return kept
+        settled: T = kept
+        return settled
 
     def sleep(self, duration: Duration, *, name: str | None = None) -> None:
         """As `Context.sleep`."""
