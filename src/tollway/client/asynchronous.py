@@ -1,0 +1,179 @@
+"""The asynchronous client. The synchronous one is generated from this file by tools/generate_sync.py."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+from typing import Any, TypeVar
+from uuid import UUID
+
+import psycopg
+
+from tollway.client.driver import driver_connection
+from tollway.errors import from_database
+from tollway.model import Awaited, Checkpoint, ClaimedTask, ClaimStatus, CleanedQueue, QueuePolicy, Repair, Spawned, TaskResult, Violation
+from tollway.protocol import checkpoints, maintenance, queues, runs, tasks
+from tollway.protocol.call import Call
+
+T = TypeVar("T")
+
+
+class AsyncClient:
+    """The functions of schema absurd on one connection, psycopg's or SQLAlchemy's.
+
+    Each method is one statement in the transaction the connection is in: nothing is committed here, and nothing
+    happens if you roll back. Errors of the database come as the classes of `tollway.errors`. An epoch is the fencing
+    token of a claim: with it, a call under a lost claim is refused (LeaseLost).
+    """
+
+    __slots__ = ("_connection",)
+
+    def __init__(self, connection: Any) -> None:
+        self._connection: psycopg.AsyncConnection[Any] = driver_connection(connection, psycopg.AsyncConnection)
+
+    async def call(self, call: Call[T]) -> T:
+        """Execute one call and decode its answer."""
+        try:
+            cursor = await self._connection.execute(call.sql, call.params)
+            rows = await cursor.fetchall() if cursor.description else []
+        except psycopg.Error as error:
+            typed = from_database(error)
+            if typed is None:
+                raise
+            raise typed from error
+        return call.decode(rows)
+
+    async def create_queue(self, queue: str, storage_mode: str = "unpartitioned") -> None:
+        """Make a queue; an existing one is left as it is."""
+        await self.call(queues.create_queue(queue, storage_mode))
+
+    async def drop_queue(self, queue: str) -> None:
+        """Purge a queue with all its tasks and events."""
+        await self.call(queues.drop_queue(queue))
+
+    async def list_queues(self) -> list[str]:
+        """The queues' names, in order."""
+        return await self.call(queues.list_queues())
+
+    async def get_queue_policy(self, queue: str) -> QueuePolicy | None:
+        """A queue's policy; None for an unknown queue."""
+        return await self.call(queues.get_queue_policy(queue))
+
+    async def set_queue_policy(self, queue: str, policy: Mapping[str, Any]) -> None:
+        """Change the given keys of a queue's policy; intervals as text, such as "7 days"."""
+        await self.call(queues.set_queue_policy(queue, policy))
+
+    async def spawn_task(
+        self, queue: str, task_name: str, params: Any = None, options: Mapping[str, Any] | None = None, *, parent_epoch: int | None = None
+    ) -> Spawned:
+        """Queue one task. Options: headers, retry_strategy, max_attempts, cancellation, idempotency_key, delay_seconds,
+        start_at, priority (lower first), deadline, parent_task_id, detached, tags, created_by, workflow_version.
+
+        Raises:
+            UnknownQueue: the queue was never created (42P01).
+            InvalidOption: an option has a wrong type or range (TW301).
+            PayloadTooLarge: `params` are over the limit (TW302).
+        """
+        return await self.call(tasks.spawn_task(queue, task_name, params, options, parent_epoch))
+
+    async def spawn_tasks(self, queue: str, items: Iterable[Mapping[str, Any]], *, parent_epoch: int | None = None) -> list[Spawned]:
+        """Queue many tasks in one statement; an item has task_name, params and options. Raises as `spawn_task`."""
+        return await self.call(tasks.spawn_tasks(queue, items, parent_epoch))
+
+    async def get_task_result(self, queue: str, task_id: UUID) -> TaskResult | None:
+        """A task's state and result; None for an unknown task."""
+        return await self.call(tasks.get_task_result(queue, task_id))
+
+    async def cancel_task(self, queue: str, task_id: UUID, reason: str | None = None) -> None:
+        """End a task and its unfinished children; one that is over is left as it is."""
+        await self.call(tasks.cancel_task(queue, task_id, reason))
+
+    async def retry_task(self, queue: str, task_id: UUID, *, max_attempts: int | None = None, spawn_new: bool = False) -> Spawned:
+        """Give a failed task another attempt, or spawn a new task like it."""
+        return await self.call(tasks.retry_task(queue, task_id, max_attempts, spawn_new))
+
+    async def claim_tasks(self, queue: str, worker: str, *, lease: int = 30, qty: int = 1) -> list[ClaimedTask]:
+        """Take up to `qty` runnable tasks for `lease` seconds, with their epochs and checkpoints."""
+        return await self.call(runs.claim_tasks(queue, worker, lease, qty))
+
+    async def complete_run(self, queue: str, run_id: UUID, result: Any = None, *, epoch: int | None = None) -> None:
+        """Finish a run. Raises: TaskCancelled, RunFailed, LeaseLost, WrongState."""
+        await self.call(runs.complete_run(queue, run_id, result, epoch))
+
+    async def fail_run(
+        self, queue: str, run_id: UUID, reason: Any, *, retry_at: datetime | None = None, epoch: int | None = None, retryable: bool = True
+    ) -> None:
+        """End a run with a reason; the task is retried, or fails for good. Raises as `complete_run`."""
+        await self.call(runs.fail_run(queue, run_id, reason, retry_at, epoch, retryable))
+
+    async def schedule_run(self, queue: str, run_id: UUID, wake_at: datetime, *, epoch: int | None = None) -> None:
+        """Suspend a run until a time. Raises: LeaseLost, WrongState."""
+        await self.call(runs.schedule_run(queue, run_id, wake_at, epoch))
+
+    async def extend_claim(self, queue: str, run_id: UUID, seconds: int, *, epoch: int | None = None) -> None:
+        """The lease ends `seconds` from now. Raises as `complete_run`."""
+        await self.call(runs.extend_claim(queue, run_id, seconds, epoch))
+
+    async def heartbeat(self, queue: str, claims: Iterable[tuple[UUID, int]], seconds: int) -> list[ClaimStatus]:
+        """Extend many claims, (task id, epoch) each, without waiting for any row."""
+        return await self.call(runs.heartbeat(queue, claims, seconds))
+
+    async def release_claims(self, queue: str, claims: Iterable[tuple[UUID, int]]) -> list[ClaimStatus]:
+        """Give claimed tasks back at once; no attempt is spent."""
+        return await self.call(runs.release_claims(queue, claims))
+
+    async def set_task_checkpoint_state(
+        self, queue: str, task_id: UUID, step: str, state: Any, run_id: UUID, *, extend_claim_by: int | None = None, epoch: int | None = None
+    ) -> None:
+        """Save a step's result; the first one wins. Raises: CheckpointConflict, and as `complete_run`."""
+        await self.call(checkpoints.set_task_checkpoint_state(queue, task_id, step, state, run_id, extend_claim_by, epoch))
+
+    async def get_task_checkpoint_state(self, queue: str, task_id: UUID, step: str, *, include_pending: bool = False) -> Checkpoint | None:
+        """One saved step; None when there is none."""
+        return await self.call(checkpoints.get_task_checkpoint_state(queue, task_id, step, include_pending))
+
+    async def get_task_checkpoint_states(self, queue: str, task_id: UUID, run_id: UUID, *, epoch: int | None = None) -> list[Checkpoint]:
+        """The saved steps a run may see; with an epoch, the time-outs of waits too."""
+        return await self.call(checkpoints.get_task_checkpoint_states(queue, task_id, run_id, epoch))
+
+    async def await_event(
+        self, queue: str, task_id: UUID, run_id: UUID, step: str, event: str, *, timeout: int | None = None, epoch: int | None = None
+    ) -> Awaited:
+        """Wait for an event as a step: its payload, a time-out (seconds), or a suspended run."""
+        return await self.call(checkpoints.await_event(queue, task_id, run_id, step, event, timeout, epoch))
+
+    async def emit_event(self, queue: str, event: str, payload: Any = None) -> None:
+        """Emit an event and wake who waits for it; the first emission wins."""
+        await self.call(checkpoints.emit_event(queue, event, payload))
+
+    async def cleanup_tasks(self, queue: str, ttl_seconds: int, limit: int | None = 1000) -> int:
+        """Purge tasks that ended longer ago; how many went."""
+        return await self.call(maintenance.cleanup_tasks(queue, ttl_seconds, limit))
+
+    async def cleanup_events(self, queue: str, ttl_seconds: int, limit: int | None = 1000) -> int:
+        """Delete events that were emitted longer ago; how many went."""
+        return await self.call(maintenance.cleanup_events(queue, ttl_seconds, limit))
+
+    async def cleanup_all_queues(self, queue: str | None = None) -> list[CleanedQueue]:
+        """One batch of clean-up for each queue, by its own policy."""
+        return await self.call(maintenance.cleanup_all_queues(queue))
+
+    async def verify(self) -> list[Violation]:
+        """Every disagreement in the database; empty is right."""
+        return await self.call(maintenance.verify())
+
+    async def repair(self) -> list[Repair]:
+        """Mend what is derived; what was mended."""
+        return await self.call(maintenance.repair())
+
+    async def worker_sync(self, request: str) -> Any:
+        """A worker's group commit; `request` is JSON text."""
+        return await self.call(maintenance.worker_sync(request))
+
+    async def worker_idle(self, queue: str, instance: UUID, seconds: int = 15) -> None:
+        """Ask for a NOTIFY on channel absurd_work, for so many seconds."""
+        await self.call(maintenance.worker_idle(queue, instance, seconds))
+
+    async def worker_busy(self, queue: str, instance: UUID) -> None:
+        """No NOTIFY is wanted any more."""
+        await self.call(maintenance.worker_busy(queue, instance))
