@@ -9,6 +9,7 @@ from pathlib import Path
 SQL_DIR = Path(__file__).resolve().parent.parent / "sql"
 _STRUCTURE = ("10_tables",)
 _CODE = ("20_gate", "30_internal", "40_api", "50_views")
+ROLES_FILE = "60_roles.sql"
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +45,7 @@ def read_release(root: Path = SQL_DIR) -> Release:
     """Read the SQL folder; a migration's file name begins with its number, the first being 0002."""
     folder = {name: tuple(SqlFile.read(root, f) for f in sorted((root / name).glob("*.sql"))) for name in (*_STRUCTURE, *_CODE)}
     first = (SqlFile.read(root, root / "00_schema.sql"),) if (root / "00_schema.sql").exists() else ()
-    roles = (SqlFile.read(root, root / "60_roles.sql"),) if (root / "60_roles.sql").exists() else ()
+    roles = (SqlFile.read(root, root / ROLES_FILE),) if (root / ROLES_FILE).exists() else ()
     migrations = tuple((int(f.name.split("_", 1)[0]), SqlFile.read(root, f)) for f in sorted((root / "migrations").glob("*.sql")))
     return Release(
         structure=tuple(f for name in _STRUCTURE for f in folder[name]),
