@@ -67,9 +67,7 @@ def overruns(root: Path = ROOT) -> Iterator[Overrun]:
     for path in sorted((root / "src").rglob("*.py")) + sorted((root / "tools").rglob("*.py")):
         yield from python_overruns(path.relative_to(root).as_posix(), path.read_text(), file_budget=MODULE)
     for path in sorted((root / "tests").rglob("*.py")):
-        yield from python_overruns(
-            path.relative_to(root).as_posix(), path.read_text(), file_budget=TEST_FILE, function_budget=None
-        )
+        yield from python_overruns(path.relative_to(root).as_posix(), path.read_text(), file_budget=TEST_FILE, function_budget=None)
     for path in sorted((root / "src").rglob("*.sql")):
         yield from sql_overruns(path.relative_to(root).as_posix(), path.read_text())
     readme = root / "README.md"

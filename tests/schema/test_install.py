@@ -10,8 +10,8 @@ from pathlib import Path
 
 import psycopg
 import pytest
-from fixtures.server import database_dsn
 
+from fixtures.server import database_dsn
 from tollway.embedded import EmbeddedPostgres
 from tollway.errors import DatabaseUnreachable, ForeignSchema, SchemaMismatch
 from tollway.schema import install, migrate, verify

@@ -18,9 +18,7 @@ NOUNS = (schema, worker, start, task, verify)
 
 def parser() -> argparse.ArgumentParser:
     """The whole command line."""
-    root = argparse.ArgumentParser(
-        prog="tollway", description=DESCRIPTION, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    root = argparse.ArgumentParser(prog="tollway", description=DESCRIPTION, formatter_class=argparse.RawDescriptionHelpFormatter)
     root.add_argument("--version", action="version", version=f"tollway {__version__}")
     nouns = root.add_subparsers(dest="noun", required=True, metavar="COMMAND")
     for noun in NOUNS:

@@ -6,7 +6,7 @@ import random
 import time
 from dataclasses import dataclass
 from importlib.metadata import version as package_version
-from typing import LiteralString, cast
+from typing import cast
 
 import psycopg
 from psycopg import errors as pg
@@ -123,9 +123,7 @@ def _install(connection: psycopg.Connection[tuple[object, ...]], release: Releas
 
 def _installed_version(connection: psycopg.Connection[tuple[object, ...]]) -> int:
     """The structure's version; 0 without a schema."""
-    row = connection.execute(
-        "select to_regnamespace('absurd') is not null, to_regclass('absurd.schema_migration') is not null"
-    ).fetchone()
+    row = connection.execute("select to_regnamespace('absurd') is not null, to_regclass('absurd.schema_migration') is not null").fetchone()
     assert row is not None
     if not row[0]:
         return 0
@@ -139,9 +137,7 @@ def _installed_version(connection: psycopg.Connection[tuple[object, ...]]) -> in
 
 
 def _apply_migrations(connection: psycopg.Connection[tuple[object, ...]], release: Release, before: int) -> tuple[str, ...]:
-    recorded = dict(
-        cast("list[tuple[int, str]]", connection.execute("select version, checksum from absurd.schema_migration").fetchall())
-    )
+    recorded = dict(cast("list[tuple[int, str]]", connection.execute("select version, checksum from absurd.schema_migration").fetchall()))
     applied = []
     for number, file in release.migrations:
         if number <= before:
@@ -214,8 +210,7 @@ def _has_test_clock(connection: psycopg.Connection[tuple[object, ...]]) -> bool:
 def _run(connection: psycopg.Connection[tuple[object, ...]], files: tuple[SqlFile, ...]) -> None:
     for file in files:
         try:
-            # the text is a file of this package
-            connection.execute(cast(LiteralString, file.text))
+            connection.execute(file.text)
         except psycopg.Error as error:
             error.add_note(f"while installing {file.path}")
             raise

@@ -41,4 +41,5 @@ def become_owner(connection: psycopg.Connection[tuple[object, ...]]) -> None:
 
 def _statements() -> str:
     made = " ".join(f"create role {role} nologin;" for role in ROLES)
-    return f"As a role that may create roles, run: {made} grant tollway_owner to <this login>; grant create on database <this one> to <this login>;"
+    grants = "grant tollway_owner to <this login>; grant create on database <this one> to <this login>;"
+    return f"As a role that may create roles, run: {made} {grants}"

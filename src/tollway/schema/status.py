@@ -49,7 +49,9 @@ def show(dsn: str) -> dict[str, Any]:
         migrations = connection.execute("select version, name, applied_at from absurd.schema_migration order by version").fetchall()
         files = connection.execute("select count(*) from absurd.schema_file").fetchone()
         server = connection.execute("show server_version").fetchone()
-    assert meta and files and server
+    assert meta
+    assert files
+    assert server
     return {
         "structure_version": chosen.version,
         "tollway_version": meta[0],
