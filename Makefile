@@ -6,10 +6,10 @@ STAMP  := $(VENV)/.installed
 JOBS   ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-pg16 check format clean
+.PHONY: help setup demo test test-pg16 bench-quick check format clean
 
 help: ## list the targets
-	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  %-10s %s\n", $$1, $$2 }'
+	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  %-12s %s\n", $$1, $$2 }'
 
 setup: $(STAMP) ## make .venv with Tollway, its embedded PostgreSQL and the development tools
 
@@ -34,6 +34,11 @@ check: setup ## lint, format, types, layers, budgets, SQL headers
 	$(BIN)/lint-imports --no-logo
 	$(BIN)/python tools/check_budgets.py
 	$(BIN)/python tools/check_sql_headers.py
+	$(BIN)/python tools/generate_sync.py --check
+	$(BIN)/python tools/state_machine.py --check
+
+bench-quick: setup ## no-op tasks and steps a second, about a minute; writes bench/results/quick.json
+	$(BIN)/python bench/quick.py
 
 format: setup ## mend format and what lint can mend
 	$(BIN)/ruff format

@@ -8,6 +8,7 @@ from dataclasses import asdict
 
 import orjson
 
+from tollway.client import Client
 from tollway.cli.output import FAILED, OK, add_common, connect, dsn_of, emit, say
 from tollway.errors import SchemaMismatch
 from tollway.schema import Installed, install, migrate, show, verify
@@ -21,15 +22,16 @@ def register(nouns: argparse._SubParsersAction[argparse.ArgumentParser]) -> None
     noun = nouns.add_parser("schema", help="install and check the engine in a database")
     verbs = noun.add_subparsers(dest="verb", required=True, metavar="VERB")
     installing = _verb(verbs, "install", _install, "put the engine in, or bring it to this release; safe to repeat")
+    installing.add_argument(
+        "--queue", action="append", metavar="NAME", help="a queue to make; may be given again; default: default"
+    )
     installing.add_argument("--test-clock", action="store_true", help="let tests set the time; never in production")
     _verb(verbs, "migrate", _migrate, "bring an installed engine to this release")
     _verb(verbs, "verify", _verify, "compare the database with this release, and check every invariant")
     _verb(verbs, "show", _show, "what is installed, and which migrations were applied")
 
 
-def _verb(
-    verbs: argparse._SubParsersAction[argparse.ArgumentParser], name: str, command: Command, summary: str
-) -> argparse.ArgumentParser:
+def _verb(verbs: argparse._SubParsersAction[argparse.ArgumentParser], name: str, command: Command, summary: str) -> argparse.ArgumentParser:
     parser: argparse.ArgumentParser = verbs.add_parser(
         name,
         help=summary,
@@ -43,7 +45,14 @@ def _verb(
 
 def _install(arguments: argparse.Namespace) -> int:
     dsn = _reachable(arguments)
-    return _report(arguments, install(dsn, test_clock=arguments.test_clock))
+    done = install(dsn, test_clock=arguments.test_clock)
+    code = _report(arguments, done)
+    with connect(dsn) as connection:
+        for queue in arguments.queue or ["default"]:
+            Client(connection).create_queue(queue)
+            if not arguments.json:
+                say(f"queue      {queue}")
+    return code
 
 
 def _migrate(arguments: argparse.Namespace) -> int:

