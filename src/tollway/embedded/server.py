@@ -12,6 +12,7 @@ import fcntl
 import hashlib
 import os
 import signal
+import socket
 import tempfile
 import time
 from collections.abc import Iterator, Mapping
@@ -23,6 +24,8 @@ from tollway.errors import EmbeddedUnavailable
 
 _SOCKET_PATH_LIMIT = 100  # of 107 bytes, less ".s.PGSQL.NNNNN" added by PostgreSQL and counted below
 _SOCKET_NAME = "/.s.PGSQL.5432"
+_SSL_REQUEST = (8).to_bytes(4) + (80877103).to_bytes(4)  # length and code; any server answers it with one byte
+_ANSWER_WITHIN = 10.0  # seconds
 
 
 def default_data_dir(version: int = 18) -> Path:
@@ -39,9 +42,7 @@ class EmbeddedPostgres:
     killed. `stop` stops it unless another process uses it. `settings` are server settings for the start.
     """
 
-    def __init__(
-        self, data_dir: Path, version: int = 18, *, port: int | None = None, settings: Mapping[str, str] | None = None
-    ) -> None:
+    def __init__(self, data_dir: Path, version: int = 18, *, port: int | None = None, settings: Mapping[str, str] | None = None) -> None:
         self.data_dir = Path(data_dir).absolute()
         self.version = version
         self.port = port
@@ -87,7 +88,7 @@ class EmbeddedPostgres:
                 atexit.register(self.stop)
             if not (self.data_dir / "PG_VERSION").exists():
                 self._create()
-            if self.postmaster_pid is None:
+            if not self._answers():
                 self._start_server()
         return self
 
@@ -102,7 +103,7 @@ class EmbeddedPostgres:
                 fcntl.flock(use, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
                 return
-            if self.postmaster_pid is not None:
+            if self._answers():
                 self._binaries.run("pg_ctl", "-D", str(self.data_dir), "-m", "fast", "-w", "stop")
 
     def kill(self) -> None:
@@ -117,12 +118,27 @@ class EmbeddedPostgres:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self.stop()
 
+    def _answers(self) -> bool:
+        """Whether a server serves our socket. Its process id does not tell: one that was killed is in /proc a while longer.
+
+        A server that is full or still recovering answers too, which a connection would take for its absence.
+        """
+        port = self.port or 5432
+        with socket.socket(socket.AF_UNIX) as probe:
+            probe.settimeout(_ANSWER_WITHIN)
+            try:
+                probe.connect(str(self.socket_dir / f".s.PGSQL.{port}"))
+                probe.sendall(_SSL_REQUEST)
+                return probe.recv(1) != b""
+            except OSError:
+                return False
+
     def _beside(self, suffix: str) -> Path:
         return self.data_dir.with_name(f"{self.data_dir.name}.{suffix}")
 
     @contextlib.contextmanager
     def _locked(self) -> Iterator[None]:
-        with open(self._beside("lock"), "wb") as file:
+        with self._beside("lock").open("wb") as file:
             fcntl.flock(file, fcntl.LOCK_EX)
             yield
 
