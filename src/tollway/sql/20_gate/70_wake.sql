@@ -1,7 +1,7 @@
 -- Wake-ups. A wake never waits for a row: what another session holds is left to the next claim's follow-up.
 
--- _wake: move sleeping tasks whose wait is over to pending; an event's payload becomes their checkpoint.
-create or replace function absurd._wake(p_task_ids uuid[]) returns integer
+-- _wake: move sleeping tasks whose wait is over to pending; an event's payload becomes their checkpoint. Returns who woke.
+create or replace function absurd._wake(p_task_ids uuid[]) returns uuid[]
 language plpgsql
 set search_path = pg_catalog, pg_temp
 set enable_hashjoin = off
@@ -10,7 +10,7 @@ as $$
 declare
   v_now    timestamptz;
   v_locked uuid[];
-  v_woken  integer;
+  v_woken  uuid[];
 begin
   v_locked := array(select t.task_id from absurd.task t where t.task_id = any (p_task_ids)
                     order by t.task_id for no key update skip locked);
@@ -29,23 +29,25 @@ begin
   where t.task_id = any (v_locked) and t.state = 'sleeping' and (w.timeout_at is null or w.timeout_at > v_now)
   on conflict do nothing;
 
-  update absurd.task t
-  set state = 'pending', move_event = 'run.woken', available_at = v_now, wake_event = null, event_payload = d.payload,
-      move_detail = d.detail
-  from (
-    select w.task_id, e.payload,
-           case when w.event_name is not null then jsonb_build_object('event', w.event_name)
-                else jsonb_build_object('task', w.awaited_task_id) end as detail
-    from absurd.wait w
-    left join absurd.event e on e.queue_name = w.queue_name and e.event_name = w.event_name
-    left join absurd.task a on a.task_id = w.awaited_task_id
-    where w.task_id = any (v_locked) and (w.timeout_at is null or w.timeout_at > v_now)
-      and case when w.event_name is not null then e.emitted_at is not null
-               else a.task_id is null or a.ended_at is not null end
-  ) d
-  where t.task_id = d.task_id and t.state = 'sleeping';
-  get diagnostics v_woken = row_count;
-  return v_woken;
+  with woken as (
+    update absurd.task t
+    set state = 'pending', move_event = 'run.woken', available_at = v_now, wake_event = null, event_payload = d.payload,
+        move_detail = d.detail
+    from (
+      select w.task_id, e.payload,
+             case when w.event_name is not null then jsonb_build_object('event', w.event_name)
+                  else jsonb_build_object('task', w.awaited_task_id) end as detail
+      from absurd.wait w
+      left join absurd.event e on e.queue_name = w.queue_name and e.event_name = w.event_name
+      left join absurd.task a on a.task_id = w.awaited_task_id
+      where w.task_id = any (v_locked) and (w.timeout_at is null or w.timeout_at > v_now)
+        and case when w.event_name is not null then e.emitted_at is not null
+                 else a.task_id is null or a.ended_at is not null end
+    ) d
+    where t.task_id = d.task_id and t.state = 'sleeping'
+    returning t.task_id)
+  select array_agg(w.task_id) into v_woken from woken w;
+  return coalesce(v_woken, '{}');
 end
 $$;
 

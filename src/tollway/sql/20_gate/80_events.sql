@@ -19,25 +19,29 @@ set search_path = pg_catalog, pg_temp
 as $$
 declare
   v_context text;
-  v_event   record;
-  v_woken   integer;
+  v_tasks   uuid[];
+  v_events  text[];
+  v_woken   uuid[];
 begin
-  for v_event in
-    select n.queue_name, n.event_name from new_rows n
-    where n.emitted_at is not null
-    order by n.queue_name, n.event_name
-  loop
-    v_woken := absurd._wake(array(
-      select w.task_id from absurd.wait w
-      where w.queue_name = v_event.queue_name and w.event_name = v_event.event_name
-      order by w.task_id));
-    get diagnostics v_context = pg_context;
-    insert into absurd.absurd_event_log (
-      queue_name, event, login_role, set_role, application_name, via, detail, incarnation, xid, at)
-    select v_event.queue_name, 'event.emitted', a.login_role, a.set_role, a.application_name, a.via,
-           jsonb_build_object('event', v_event.event_name, 'woken', v_woken), a.incarnation, a.xid, a.at
-    from absurd._actor(v_context) a;
-  end loop;
+  -- who waits, before waking deletes the waits
+  select array_agg(w.task_id), array_agg(w.event_name) into v_tasks, v_events
+  from new_rows n
+  join absurd.wait w on w.queue_name = n.queue_name and w.event_name = n.event_name
+  where n.emitted_at is not null;
+  if v_tasks is not null then
+    v_woken := absurd._wake(array(select distinct t.id from unnest(v_tasks) t(id) order by 1));
+  end if;
+  get diagnostics v_context = pg_context;
+  insert into absurd.absurd_event_log (
+    queue_name, event, login_role, set_role, application_name, via, detail, incarnation, xid, at)
+  select n.queue_name, 'event.emitted', a.login_role, a.set_role, a.application_name, a.via,
+         jsonb_build_object('event', n.event_name, 'woken', (
+           select count(*) from unnest(v_tasks, v_events) w(task_id, event_name)
+           where w.event_name = n.event_name and w.task_id = any (v_woken))),
+         a.incarnation, a.xid, a.at
+  from absurd._actor(v_context) a, new_rows n
+  where n.emitted_at is not null
+  order by n.queue_name, n.event_name;
   return null;
 end
 $$;

@@ -43,7 +43,7 @@ begin
                         where v.invariant in ('nothing_sleeps_on_an_emitted_event', 'nothing_sleeps_on_an_ended_task'))
     order by w.task_id
   loop
-    if absurd._wake(array[v_wait.task_id]) > 0 then
+    if cardinality(absurd._wake(array[v_wait.task_id])) > 0 then
       return query select r.* from absurd._repaired('wake-up', v_wait.queue_name, v_wait.task_id, to_jsonb(v_wait), null) r;
     end if;
   end loop;
