@@ -72,9 +72,7 @@ def test_a_mistake_is_one_sentence_and_a_code(
     assert "Traceback" not in complaint
 
 
-def test_an_unreachable_database_has_its_own_code(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_an_unreachable_database_has_its_own_code(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     monkeypatch.setattr(output, "CONNECT_ATTEMPTS", 1)
 
     assert tollway("verify", "--dsn", "host=/nowhere") == 3

@@ -10,8 +10,8 @@ from uuid import UUID, uuid4
 
 import psycopg
 import pytest
-from fixtures.database import Database
 
+from fixtures.database import Database
 from tollway import AsyncClient, Client
 from tollway.errors import (
     CheckpointConflict,
@@ -177,9 +177,7 @@ def test_something_else_than_a_connection_is_refused() -> None:
 def test_there_is_a_method_for_each_public_function(db: Database, client: Client) -> None:
     public = {
         row[0]
-        for row in db.rows(
-            "select distinct proname from pg_proc where pronamespace = 'absurd'::regnamespace and proname not like '\\_%%'"
-        )
+        for row in db.rows("select distinct proname from pg_proc where pronamespace = 'absurd'::regnamespace and proname not like '\\_%%'")
     }
     methods = {name for name, _ in inspect.getmembers(Client, inspect.isfunction)}
     # claim_tasks is claim_task with the epoch; the rest are helpers that nobody calls through a client

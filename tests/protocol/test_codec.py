@@ -10,10 +10,10 @@ from uuid import uuid4
 
 import orjson
 import pytest
-from fixtures.database import Database
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from fixtures.database import Database
 from tollway.errors import InvalidPayload, PayloadTooDeep, PayloadTooLarge
 from tollway.protocol.codec import MAX_DEPTH, decode, encode, settle
 

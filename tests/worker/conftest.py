@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from worker.harness import Database
 
 from tollway.workflow import Tollway
+from worker.harness import Database
 
 
 @pytest.fixture

@@ -93,15 +93,12 @@ class Database:
 
     def violations(self) -> list[tuple[Any, ...]]:
         """What verify() finds, but for the test clock that every test database has."""
-        return self.rows(
-            "select invariant, task_id, detail from absurd.verify() where invariant <> 'clock_is_the_databases'"
-        )
+        return self.rows("select invariant, task_id, detail from absurd.verify() where invariant <> 'clock_is_the_databases'")
 
     def kill_backends(self, purpose: str) -> int:
         return len(
             self.rows(
-                "select pg_terminate_backend(pid) from pg_stat_activity"
-                " where datname = current_database() and application_name = %s",
+                "select pg_terminate_backend(pid) from pg_stat_activity where datname = current_database() and application_name = %s",
                 f"tollway {purpose}",
             )
         )

@@ -6,10 +6,10 @@ import signal
 from pathlib import Path
 
 import pytest
-from worker import crashing
-from worker.harness import Database, WorkerProcess, eventually_sync
 
 from tollway.workflow import Tollway
+from worker import crashing
+from worker.harness import Database, WorkerProcess, eventually_sync
 
 LEASE = "1"
 

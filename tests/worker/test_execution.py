@@ -6,10 +6,10 @@ import threading
 from typing import Any
 
 import pytest
-from worker.harness import Database, eventually, run, work_off, working
 
 from tollway.errors import TaskFailed
 from tollway.workflow import Context, SyncContext, Tollway
+from worker.harness import Database, eventually, run, work_off, working
 
 
 def test_an_async_workflow_returns_its_result(app: Tollway, look: Database) -> None:

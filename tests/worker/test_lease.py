@@ -8,9 +8,9 @@ import threading
 from typing import Any
 
 import pytest
-from worker.harness import Database, eventually, eventually_sync, run, working
 
 from tollway.workflow import Context, SyncContext, Tollway
+from worker.harness import Database, eventually, eventually_sync, run, working
 
 EXPIRES = "select claim_expires_at from absurd.task where task_id = %s"
 
@@ -38,9 +38,7 @@ def test_the_heartbeat_keeps_a_long_step_alive(app: Tollway, look: Database) -> 
     assert look.violations() == []
 
 
-def test_a_handler_that_blocks_the_loop_is_named(
-    app: Tollway, look: Database, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_a_handler_that_blocks_the_loop_is_named(app: Tollway, look: Database, caplog: pytest.LogCaptureFixture) -> None:
     @app.workflow
     async def hogs(ctx: Context) -> None:
         eventually_sync(lambda: any("hogs" in line and "blocked" in line for line in caplog.messages))

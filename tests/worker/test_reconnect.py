@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 
 import pytest
-from worker.harness import Database, eventually, run, working
 
 from tollway.workflow import Context, Tollway
+from worker.harness import Database, eventually, run, working
 
 
 @pytest.mark.parametrize("purpose", ["worker", "listen", "heartbeat"])

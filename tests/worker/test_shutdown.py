@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from worker import crashing
-from worker.harness import Database, WorkerProcess, eventually_sync
 
 from tollway.workflow import Tollway
+from worker import crashing
+from worker.harness import Database, WorkerProcess, eventually_sync
 
 
 def started(tmp_path: Path) -> dict[str, str]:
@@ -33,9 +33,7 @@ def test_sigterm_lets_handlers_finish(app: Tollway, look: Database, tmp_path: Pa
 
 
 @pytest.mark.parametrize("workflow", [crashing.stays, crashing.stays_in_a_thread], ids=["async", "thread"])
-def test_what_outlasts_the_grace_period_is_released(
-    app: Tollway, look: Database, tmp_path: Path, workflow: Any
-) -> None:
+def test_what_outlasts_the_grace_period_is_released(app: Tollway, look: Database, tmp_path: Path, workflow: Any) -> None:
     task = crashing.app.start_sync(workflow, conn=look.connection)
 
     with WorkerProcess(app.dsn, "--grace", "0.1", "--lease", "600", **started(tmp_path)) as worker:

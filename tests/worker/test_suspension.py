@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 from datetime import timedelta
 from typing import Any
 
 import pytest
-from worker.harness import Database, eventually, run, work_off, working
 
 from tollway.errors import AwaitTimedOut
 from tollway.workflow import Context, SyncContext, Tollway
+from worker.harness import Database, eventually, run, work_off, working
 
 
 def test_a_sleep_suspends_and_resumes_where_it_was(app: Tollway, look: Database, db: Any) -> None:
@@ -138,10 +139,8 @@ def test_an_event_emitted_by_a_workflow_wakes_another(app: Tollway, look: Databa
 def test_a_handler_cannot_swallow_its_suspension(app: Tollway, look: Database) -> None:
     @app.workflow
     async def stubborn(ctx: Context) -> str:
-        try:
+        with contextlib.suppress(BaseException):
             await ctx.sleep(3600)
-        except BaseException:
-            pass
         return "never this early"
 
     async def scenario() -> None:

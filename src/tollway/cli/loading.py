@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import importlib
-import os
 import sys
+from pathlib import Path
 
 from tollway.cli.output import UsageError
 from tollway.workflow import Tollway
@@ -17,8 +17,9 @@ def load_app(target: str) -> Tollway:
         UsageError: no such module, no such attribute, or none that is a Tollway.
     """
     module_name, _, attribute = target.partition(":")
-    if os.getcwd() not in sys.path and "" not in sys.path:
-        sys.path.insert(0, os.getcwd())
+    here = str(Path.cwd())
+    if here not in sys.path and "" not in sys.path:
+        sys.path.insert(0, here)
     try:
         module = importlib.import_module(module_name)
     except ModuleNotFoundError as error:

@@ -8,8 +8,8 @@ from dataclasses import asdict
 
 import orjson
 
-from tollway.client import Client
 from tollway.cli.output import FAILED, OK, add_common, connect, dsn_of, emit, say
+from tollway.client import Client
 from tollway.errors import SchemaMismatch
 from tollway.schema import Installed, install, migrate, show, verify
 
@@ -22,9 +22,7 @@ def register(nouns: argparse._SubParsersAction[argparse.ArgumentParser]) -> None
     noun = nouns.add_parser("schema", help="install and check the engine in a database")
     verbs = noun.add_subparsers(dest="verb", required=True, metavar="VERB")
     installing = _verb(verbs, "install", _install, "put the engine in, or bring it to this release; safe to repeat")
-    installing.add_argument(
-        "--queue", action="append", metavar="NAME", help="a queue to make; may be given again; default: default"
-    )
+    installing.add_argument("--queue", action="append", metavar="NAME", help="a queue to make; may be given again; default: default")
     installing.add_argument("--test-clock", action="store_true", help="let tests set the time; never in production")
     _verb(verbs, "migrate", _migrate, "bring an installed engine to this release")
     _verb(verbs, "verify", _verify, "compare the database with this release, and check every invariant")

@@ -74,7 +74,5 @@ def _params(text: str) -> Any:
     try:
         parsed = orjson.loads(raw)
     except orjson.JSONDecodeError as error:
-        raise UsageError(
-            f"the arguments are not JSON: {error}", "quote them for the shell: '{\"order\": 7}'."
-        ) from error
+        raise UsageError(f"the arguments are not JSON: {error}", "quote them for the shell: '{\"order\": 7}'.") from error
     return settle(parsed, "the arguments")[1]

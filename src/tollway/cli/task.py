@@ -60,9 +60,7 @@ def run(arguments: argparse.Namespace) -> int:
     try:
         task_id = UUID(arguments.id)
     except ValueError:
-        raise UsageError(
-            f"{arguments.id!r} is not a task id", "ids are UUIDs, as `tollway start` prints them."
-        ) from None
+        raise UsageError(f"{arguments.id!r} is not a task id", "ids are UUIDs, as `tollway start` prints them.") from None
     with connect(dsn_of(arguments)) as connection:
         story = read_story(connection, task_id)
     if story is None:

@@ -123,7 +123,15 @@ class AsyncClient:
         return await self.call(runs.release_claims(queue, claims))
 
     async def set_task_checkpoint_state(
-        self, queue: str, task_id: UUID, step: str, state: Any, run_id: UUID, *, extend_claim_by: int | None = None, epoch: int | None = None
+        self,
+        queue: str,
+        task_id: UUID,
+        step: str,
+        state: Any,
+        run_id: UUID,
+        *,
+        extend_claim_by: int | None = None,
+        epoch: int | None = None,
     ) -> None:
         """Save a step's result; the first one wins. Raises: CheckpointConflict, and as `complete_run`."""
         await self.call(checkpoints.set_task_checkpoint_state(queue, task_id, step, state, run_id, extend_claim_by, epoch))
@@ -133,7 +141,7 @@ class AsyncClient:
         return await self.call(checkpoints.get_task_checkpoint_state(queue, task_id, step, include_pending))
 
     async def get_task_checkpoint_states(self, queue: str, task_id: UUID, run_id: UUID, *, epoch: int | None = None) -> list[Checkpoint]:
-        """The saved steps a run may see; with an epoch, the time-outs of waits too."""
+        """The saved steps a run may see; with an epoch, time-outs too."""
         return await self.call(checkpoints.get_task_checkpoint_states(queue, task_id, run_id, epoch))
 
     async def await_event(

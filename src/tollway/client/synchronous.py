@@ -141,7 +141,7 @@ class Client:
         return self.call(checkpoints.get_task_checkpoint_state(queue, task_id, step, include_pending))
 
     def get_task_checkpoint_states(self, queue: str, task_id: UUID, run_id: UUID, *, epoch: int | None = None) -> list[Checkpoint]:
-        """The saved steps a run may see; with an epoch, the time-outs of waits too."""
+        """The saved steps a run may see; with an epoch, time-outs too."""
         return self.call(checkpoints.get_task_checkpoint_states(queue, task_id, run_id, epoch))
 
     def await_event(

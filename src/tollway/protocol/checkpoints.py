@@ -22,8 +22,7 @@ def set_task_checkpoint_state(
 
 def get_task_checkpoint_state(queue: str, task_id: UUID, step: str, include_pending: bool) -> Call[Checkpoint | None]:
     return Call(
-        "select checkpoint_name, state::text, status, owner_run_id, updated_at"
-        " from absurd.get_task_checkpoint_state(%s, %s, %s, %s)",
+        "select checkpoint_name, state::text, status, owner_run_id, updated_at from absurd.get_task_checkpoint_state(%s, %s, %s, %s)",
         (queue, task_id, step, include_pending),
         lambda rows: _checkpoint(rows[0]) if rows else None,
     )
@@ -31,16 +30,13 @@ def get_task_checkpoint_state(queue: str, task_id: UUID, step: str, include_pend
 
 def get_task_checkpoint_states(queue: str, task_id: UUID, run_id: UUID, epoch: int | None) -> Call[list[Checkpoint]]:
     return Call(
-        "select checkpoint_name, state::text, status, owner_run_id, updated_at"
-        " from absurd.get_task_checkpoint_states(%s, %s, %s, %s)",
+        "select checkpoint_name, state::text, status, owner_run_id, updated_at from absurd.get_task_checkpoint_states(%s, %s, %s, %s)",
         (queue, task_id, run_id, epoch),
         lambda rows: [_checkpoint(row) for row in rows],
     )
 
 
-def await_event(
-    queue: str, task_id: UUID, run_id: UUID, step: str, event: str, timeout: int | None, epoch: int | None
-) -> Call[Awaited]:
+def await_event(queue: str, task_id: UUID, run_id: UUID, step: str, event: str, timeout: int | None, epoch: int | None) -> Call[Awaited]:
     return Call(
         "select should_suspend, payload::text from absurd.await_event(%s, %s, %s, %s, %s, %s, %s)",
         (queue, task_id, run_id, step, event, timeout, epoch),

@@ -22,9 +22,7 @@ def list_queues() -> Call[list[str]]:
 
 
 def get_queue_policy(queue: str) -> Call[QueuePolicy | None]:
-    return Call(
-        "select * from absurd.get_queue_policy(%s)", (queue,), lambda rows: QueuePolicy(*rows[0]) if rows else None
-    )
+    return Call("select * from absurd.get_queue_policy(%s)", (queue,), lambda rows: QueuePolicy(*rows[0]) if rows else None)
 
 
 def set_queue_policy(queue: str, policy: Mapping[str, Any]) -> Call[None]:

@@ -11,9 +11,7 @@ from tollway.protocol.call import Call, Row, json_param, nothing, options_param
 from tollway.protocol.codec import decode
 
 
-def spawn_task(
-    queue: str, task_name: str, params: Any, options: Mapping[str, Any] | None, parent_epoch: int | None
-) -> Call[Spawned]:
+def spawn_task(queue: str, task_name: str, params: Any, options: Mapping[str, Any] | None, parent_epoch: int | None) -> Call[Spawned]:
     return Call(
         "select task_id, run_id, attempt, created from absurd.spawn_task(%s, %s, %s::jsonb, %s::jsonb, %s)",
         (queue, task_name, json_param(params, "params"), options_param(options), parent_epoch),

@@ -150,8 +150,7 @@ class _Pulse:
             self._warned = True
             task = asyncio.current_task(self._loop)
             log.warning(
-                "the event loop has been blocked for %.1f s by %s; run blocking code in a thread "
-                "(a sync workflow, or asyncio.to_thread)",
+                "the event loop has been blocked for %.1f s by %s; run blocking code in a thread (a sync workflow, or asyncio.to_thread)",
                 now - self._sent,
                 task.get_name() if task is not None else "an unknown callback",
             )

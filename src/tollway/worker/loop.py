@@ -197,9 +197,7 @@ class Worker:
             self._check_if_empty(looked=False)
 
     def _lost(self, held: Held, reason: str) -> None:
-        log.warning(
-            "task %s: %s; its handler is stopped", held.task_id, "cancelled" if reason != "lost" else "lease lost"
-        )
+        log.warning("task %s: %s; its handler is stopped", held.task_id, "cancelled" if reason != "lost" else "lease lost")
         self._leases.let_go(held)
         for run in self._running.values():
             if run is held:

@@ -64,7 +64,7 @@ class Orchestrator:
         try:
             try:
                 if self._releasing:
-                    raise asyncio.CancelledError
+                    raise asyncio.CancelledError  # noqa: TRY301 - released before it began: the same way out
                 result = await self._execute()
             except Suspended as suspension:
                 await self._schedule_run(suspension.operations)
@@ -163,7 +163,7 @@ class Orchestrator:
         if self._pending is not None and not self._pending.done():
             self._pending.set_exception(Dropped())
 
-    def _submit_for_thread(self, ops: tuple[Operation, ...], answer: ThreadFuture[Answer]) -> None:
+    def submit_for_thread(self, ops: tuple[Operation, ...], answer: ThreadFuture[Answer]) -> None:
         if self._journal.dropped:
             answer.set_exception(Dropped())
             return
@@ -183,7 +183,7 @@ class _ThreadPort:
     def hand_over(self, *ops: Operation) -> Answer:
         answer: ThreadFuture[Answer] = ThreadFuture()
         try:
-            self._loop.call_soon_threadsafe(self._run._submit_for_thread, ops, answer)
+            self._loop.call_soon_threadsafe(self._run.submit_for_thread, ops, answer)
         except RuntimeError:
             raise Dropped from None  # the loop is closed: the worker has gone, the task was released
         return answer.result()

@@ -72,9 +72,7 @@ class Tollway:
         """
 
         def register(function: Handler) -> Workflow:
-            workflow = define(
-                function, name=name, version=version, queue=self.queue, max_attempts=max_attempts, retry=retry
-            )
+            workflow = define(function, name=name, version=version, queue=self.queue, max_attempts=max_attempts, retry=retry)
             self.registry.add(workflow)
             return workflow
 

@@ -45,9 +45,7 @@ class Context(RunInfo):
 
     __slots__ = ("_port",)
 
-    def __init__(
-        self, port: operations.Port, journal: Journal, *, queue: str, task_id: str, run_id: str, attempt: int
-    ) -> None:
+    def __init__(self, port: operations.Port, journal: Journal, *, queue: str, task_id: str, run_id: str, attempt: int) -> None:
         super().__init__(journal, queue=queue, task_id=task_id, run_id=run_id, attempt=attempt)
         self._port = port
 
@@ -113,9 +111,7 @@ class SyncContext(RunInfo):
 
     __slots__ = ("_port",)
 
-    def __init__(
-        self, port: operations.SyncPort, journal: Journal, *, queue: str, task_id: str, run_id: str, attempt: int
-    ) -> None:
+    def __init__(self, port: operations.SyncPort, journal: Journal, *, queue: str, task_id: str, run_id: str, attempt: int) -> None:
         super().__init__(journal, queue=queue, task_id=task_id, run_id=run_id, attempt=attempt)
         self._port = port
 

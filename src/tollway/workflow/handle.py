@@ -43,6 +43,7 @@ class Handle:
                 if ended:
                     return result
                 await asyncio.sleep(_patience(self.id, ends, delay))
+        raise AssertionError("poll_delays has no end")
 
 
 class SyncHandle:
@@ -66,6 +67,7 @@ class SyncHandle:
                 if ended:
                     return result
                 time.sleep(_patience(self.id, ends, delay))
+        raise AssertionError("poll_delays has no end")
 
 
 def _judge(task_id: UUID, found: Any) -> tuple[bool, Any]:

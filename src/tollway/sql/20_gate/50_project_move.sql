@@ -11,10 +11,7 @@ declare
   v_context text;
   v_moved   integer;
   v_roots   integer;
-  v_ended   uuid[];
-  v_awake   uuid[];
-  v_over    uuid[];
-  v_stopped uuid[];
+  v_ended   uuid[];  v_awake uuid[];  v_over uuid[];  v_stopped uuid[];
   v_due     text[];
 begin
   select count(*), count(*) filter (where n.parent_task_id is null),
@@ -74,15 +71,9 @@ begin
     where n.moved and n.parent_task_id is null and w.workflow_run_id = n.task_id;
   end if;
 
-  if v_over is not null then
-    perform absurd._wake_awaiters(v_over);
-  end if;
-  if v_stopped is not null then
-    perform absurd._cancel_children(v_stopped);
-  end if;
-  if v_due is not null then
-    perform absurd._notify_idle(v_due);
-  end if;
+  perform absurd._wake_awaiters(v_over) where v_over is not null;
+  perform absurd._cancel_children(v_stopped) where v_stopped is not null;
+  perform absurd._notify_idle(v_due) where v_due is not null;
   return null;
 end
 $$;

@@ -41,8 +41,10 @@ begin
   from new_rows n
   left join absurd.task t on t.task_id = n.workflow_run_id
   where (t.task_id is null and n.purged_at is null)
-     or (t.task_id is not null and (n.status, n.completed_at, n.result, n.attempts)
-         is distinct from (t.state, t.ended_at, t.result, t.attempt))
+     or (t.task_id is not null and (n.purged_at is not null
+         or (n.status, n.completed_at, n.result, n.attempts, n.absurd_run_id, n.error)
+            is distinct from (t.state, t.ended_at, t.result, t.attempt, absurd.run_id_of(t.task_id, t.attempt),
+                              case when t.state in ('failed', 'cancelled') then t.error end)))
   limit 1;
   if v_id is not null then
     raise exception 'workflow_run % must say what its task says', v_id
