@@ -21,8 +21,9 @@ $(STAMP): pyproject.toml
 demo: setup ## run the demonstration; options in DEMO_ARGS
 	$(BIN)/python -m tollway.demo $(DEMO_ARGS)
 
-test: check ## every check, then the test suite on PostgreSQL 18
+test: check ## every check, the test suite on PostgreSQL 18, the engine's tests on 16 too
 	$(BIN)/python -m pytest -n $(JOBS)
+	$(BIN)/python -m pytest -n $(JOBS) --pg 16 tests/sql tests/races
 
 test-pg16: setup ## the test suite on PostgreSQL 16
 	$(BIN)/python -m pytest -n $(JOBS) --pg 16
