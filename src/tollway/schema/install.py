@@ -13,7 +13,7 @@ from psycopg import errors as pg
 
 from tollway.errors import DatabaseUnreachable, ForeignSchema, SchemaMismatch
 from tollway.schema.files import ROLES_FILE, Release, SqlFile, read_release
-from tollway.schema.roles import become_owner, create_roles
+from tollway.schema.roles import become_owner, create_roles, create_schema
 
 # Any number that is ours alone: two installations of one database wait for each other on it.
 _INSTALL_LOCK = 7_250_417_118_003
@@ -106,7 +106,7 @@ def _install(connection: psycopg.Connection[tuple[object, ...]], release: Releas
         )
     create_roles(connection)
     if before == 0:
-        execute("create schema absurd authorization tollway_owner")
+        create_schema(connection)
     become_owner(connection)
     applied: tuple[str, ...] = ()
     if before == 0:

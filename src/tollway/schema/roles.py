@@ -29,14 +29,43 @@ def create_roles(connection: psycopg.Connection[tuple[object, ...]]) -> None:
             raise TollwayError(f"role {role} is missing, and this login may not create it", hint=_statements()) from error
 
 
-def become_owner(connection: psycopg.Connection[tuple[object, ...]]) -> None:
-    """For the rest of the transaction, be the role that owns the schema."""
+def create_schema(connection: psycopg.Connection[tuple[object, ...]]) -> None:
+    """Create the schema as the owner role's.
+
+    Raises:
+        TollwayError: the login may not; the hint has the statements for who may.
+    """
+    _allow_to_become_owner(connection)
     try:
         with connection.transaction():
-            connection.execute("set local role tollway_owner")
-        connection.execute("set local role tollway_owner")
+            connection.execute("create schema absurd authorization tollway_owner")
     except psycopg.errors.InsufficientPrivilege as error:
-        raise TollwayError("this login is not a member of tollway_owner", hint=_statements()) from error
+        raise TollwayError("this login may not create a schema in this database", hint=_statements()) from error
+
+
+def become_owner(connection: psycopg.Connection[tuple[object, ...]]) -> None:
+    """For the rest of the transaction, be the role that owns the schema.
+
+    Raises:
+        TollwayError: the login is not a member; the hint has the statements for who can make it one.
+    """
+    _allow_to_become_owner(connection)
+    connection.execute("set local role tollway_owner")
+
+
+def _allow_to_become_owner(connection: psycopg.Connection[tuple[object, ...]]) -> None:
+    """Since PostgreSQL 16 who creates a role may grant it, to itself too, but is not a member of it."""
+    for statement in ("select", "grant tollway_owner to current_user"):
+        try:
+            with connection.transaction():
+                connection.execute(statement)
+                connection.execute("set local role tollway_owner")
+                connection.execute("reset role")
+        except psycopg.errors.InsufficientPrivilege as error:
+            refused = error
+        else:
+            return
+    raise TollwayError("this login is not a member of tollway_owner", hint=_statements()) from refused
 
 
 def _statements() -> str:
