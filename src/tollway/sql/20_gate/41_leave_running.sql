@@ -70,6 +70,14 @@ begin
 end
 $$;
 
+-- A rule's whole seconds as an interval. What spawn_task would have refused is no rule: it must not stop a queue's claims.
+create or replace function absurd._rule_seconds(p_value jsonb) returns interval
+language sql immutable
+set search_path = pg_catalog, pg_temp
+as $$
+  select case when p_value #>> '{}' ~ '^\s*[+-]?\d{1,10}(\.0*)?\s*$' then (p_value #>> '{}')::double precision * interval '1 second' end
+$$;
+
 -- The next moment a cancellation rule may apply: max_delay until the first start, max_duration from then on, the deadline always.
 create or replace function absurd._cancel_at(p_task absurd.task) returns timestamptz
 language sql stable
@@ -77,7 +85,7 @@ as $$
   select least(
     p_task.deadline,
     case when p_task.first_started_at is null
-      then p_task.enqueue_at + (p_task.cancellation ->> 'max_delay')::double precision * interval '1 second'
-      else p_task.first_started_at + (p_task.cancellation ->> 'max_duration')::double precision * interval '1 second'
+      then p_task.enqueue_at + absurd._rule_seconds(p_task.cancellation -> 'max_delay')
+      else p_task.first_started_at + absurd._rule_seconds(p_task.cancellation -> 'max_duration')
     end)
 $$;

@@ -31,6 +31,23 @@ begin
 end
 $$;
 
+-- _recover: fail_run for an expired lease. One row that it cannot handle fails for good, and harms only itself.
+create or replace function absurd._recover(p_queue_name text, p_run_id uuid, p_task_id uuid) returns void
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  v_reason jsonb := absurd._claim_timeout_reason(p_task_id);
+begin
+  perform absurd.fail_run(p_queue_name, p_run_id, v_reason);
+exception when others then
+  v_reason := v_reason || jsonb_build_object('recovery', sqlerrm);
+  update absurd.task t
+  set state = 'failed', move_event = 'run.failed', error = v_reason, move_detail = jsonb_build_object('reason', v_reason)
+  where t.task_id = p_task_id;
+end
+$$;
+
 -- _claim_timeout_reason: the reason of an expired lease, in absurd's words.
 create or replace function absurd._claim_timeout_reason(p_task_id uuid) returns jsonb
 language sql stable

@@ -79,8 +79,7 @@ set search_path = pg_catalog, pg_temp
 as $$
 declare
   v_next timestamptz;
-  v_limit timestamptz := p_task.first_started_at
-    + (p_task.cancellation ->> 'max_duration')::double precision * interval '1 second';
+  v_limit timestamptz := p_task.first_started_at + absurd._rule_seconds(p_task.cancellation -> 'max_duration');
 begin
   attempt := p_task.attempt;
   available_at := p_task.available_at;

@@ -37,9 +37,9 @@ begin
   for v_more in select array[t.task_id] from absurd._due_cancellations(p_queue_name, v_now) t loop
     perform absurd._cancel_by_rule(v_more[1], v_now);
   end loop;
-  -- what a dead worker left: fail_run, once for each, so that one bad row harms only itself
+  -- what a dead worker left
   for v_more in select array[t.run_id, t.task_id] from absurd._expired_claims(p_queue_name, v_now) t loop
-    perform absurd.fail_run(p_queue_name, v_more[1], absurd._claim_timeout_reason(v_more[2]));
+    perform absurd._recover(p_queue_name, v_more[1], v_more[2]);
   end loop;
 
   v_now := absurd.current_time();
