@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from rich import box
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from tollway.demo.library import Measures, summed
 
@@ -23,13 +24,13 @@ def show_report(console: Console, packages: Sequence[Measures], title: str) -> N
     table = Table(box=box.SIMPLE_HEAD, title=title, title_justify="left", title_style="bold", pad_edge=False)
     table.add_column("package", style="cyan", no_wrap=True)
     for name in ("files", "lines"):
-        table.add_column(name, justify="right")
+        table.add_column(name, justify="right", no_wrap=True)
     wide = console.width >= WIDE
     if wide:
         table.add_column("", width=BAR, style="cyan", no_wrap=True)
     for name in ("functions", "classes"):
-        table.add_column(name, justify="right")
-    table.add_column("longest function", no_wrap=True, overflow="ellipsis")
+        table.add_column(name, justify="right", no_wrap=True)
+    table.add_column("longest function")
     for package in top:
         _add(table, package, [bar(package["lines"], top[0]["lines"])] * wide)
     if rest:
@@ -51,4 +52,11 @@ def _add(table: Table, measures: Measures, drawn: Sequence[str], style: str | No
     more = [f"{measures[name]:,}" for name in ("functions", "classes")]
     longest = measures["longest"]
     function = f"{longest['lines']:>4}  {longest['name']}  [dim]{longest['path']}[/]" if longest["lines"] else ""
-    table.add_row(measures["name"], *numbers, *drawn, *more, function, style=style)
+    table.add_row(measures["name"], *numbers, *drawn, *more, one_line(function), style=style)
+
+
+def one_line(markup: str) -> Text:
+    """A cell that is cut off where it does not fit, so that the others need not be."""
+    text = Text.from_markup(markup, overflow="ellipsis")
+    text.no_wrap = True
+    return text
