@@ -36,7 +36,7 @@ begin
     return v_path;
   end if;
   -- what is left over has no known name: an anonymous block, a function in SQL, or the statement that was typed
-  return concat_ws(' > ', 'sql', case when absurd._is_a_rest(v_block) then v_inner else v_path end);
+  return concat_ws(' > ', 'sql', case when absurd._is_a_rest(regexp_replace(v_block, '\n[^\n]*$', '')) then v_inner else v_path end);
 end
 $$;
 
@@ -73,7 +73,7 @@ set search_path = pg_catalog, pg_temp
 as $$
 declare
   v_source text := lower(array_to_string((string_to_array(p_source, E'\n'))[p_line:], E'\n'));
-  v_text   text := rtrim(lower(absurd._block_text(p_block)), E' \t\n\r');
+  v_text   text := rtrim(lower(absurd._block_text(p_block)), E' \t\n\r\u00a0');
   v_at     integer := 0;
 begin
   if v_text <> '' then
