@@ -97,7 +97,7 @@ class Demo:
         with Progress(*columns, console=self._console, transient=True, disable=not self._console.is_terminal) as progress:
             shown = progress.add_task("steps", total=steps, held="")
             while not (seen := watch.look()).ended:
-                progress.update(shown, completed=seen.steps, held=_held(seen))
+                progress.update(shown, completed=seen.steps, held=self._held(seen))
                 if self._kill != "none" and self._disaster is None:
                     self._disaster = strike(self._kill, self._house, watch, seen, steps)
                     self._say_what_was_killed()
@@ -118,6 +118,11 @@ class Demo:
             )
         if disaster.postmaster is not None:
             self._say(f"[red]SIGKILL PostgreSQL[/] (pid {disaster.postmaster}) {at}; started again after {disaster.outage:.1f} s")
+
+    def _held(self, seen: Snapshot) -> str:
+        dead = self._disaster.worker if self._disaster else None
+        names = {dead.name: f"{dead.name}, dead" for dead in (dead,) if dead}
+        return "   ".join(f"{names.get(worker, worker)}: {len(held)} claims" for worker, held in sorted(seen.claims.items()))
 
     def _check_workers(self) -> None:
         killed = self._disaster.worker if self._disaster else None
@@ -145,7 +150,3 @@ class Demo:
         self._say(f"[dim]done; --kill takes {', '.join(KILLS)}[/]")
         sys.stdout.write(counts.line() + "\n")
         return 1 if problems else 0
-
-
-def _held(seen: Snapshot) -> str:
-    return "   ".join(f"{worker}: {len(held)}" for worker, held in sorted(seen.claims.items()))

@@ -11,6 +11,7 @@ from rich import box
 from rich.columns import Columns
 from rich.console import Console
 from rich.markup import escape
+from rich.padding import Padding
 from rich.panel import Panel
 from rich.rule import Rule
 from rich.syntax import Syntax
@@ -19,11 +20,11 @@ from rich.table import Table
 from tollway.demo.disaster import DemoFailed, Disaster
 from tollway.demo.processes import DATABASE, House
 from tollway.demo.psql import find_psql, run_sql
-from tollway.demo.report import one_line
+from tollway.demo.report import WIDE, one_line
 
 RECOVERY = "claim_task > fail_run"
 LOG = """
-select at, seq::text, event, from_state || ' → ' || to_state, claim_epoch::text, coalesce(worker, ''), via
+select at, event, claim_epoch::text, coalesce(worker, ''), via, from_state || ' → ' || to_state, seq::text
 from absurd.absurd_event_log where task_id = %s order by seq"""
 RECOVERED = """
 select task_id from absurd.absurd_event_log
@@ -37,7 +38,7 @@ SPAWN = """\
 select absurd.create_queue('by_hand');
 select task_id from absurd.spawn_task('by_hand', 'charge_card', '{"order": 7}', '{"max_attempts": 1}')"""
 FAIL = """\
-select absurd.fail_run('by_hand', run_id, '{"name": "CardDeclined", "message": "by hand, from psql"}')
+select absurd.fail_run('by_hand', run_id, '{"name": "CardDeclined"}')
 from absurd.claim_task('by_hand', 'an operator')"""
 # xmin is the transaction that wrote the row, and the log notes its own: they are one and the same
 WORKFLOW_RUN = """\
@@ -76,20 +77,32 @@ def show_recovery(console: Console, connection: psycopg.Connection[Any], disaste
     heading(console, f"The dead worker's {len(held)} tasks: recovered inside the database, and on record")
     shares = {task: connection.execute(BY_EPOCH, (task,)).fetchall() for task in held}
     told = max(held, key=lambda task: (len(shares[task]), min(steps for _, steps in shares[task])))
-    console.print(_log_table(connection, told, disaster))
+    console.print(_log_table(connection, told, disaster, wide=console.width >= WIDE))
     parts = [f"{steps} by {worker}" for worker, steps in shares[told]]
-    console.print(f"  Its steps: {', then '.join(parts)}; each is stored once.")
+    _remark(
+        console, f"Its steps: {', then '.join(parts)}, each stored once. The next claim found the lease expired, and failed the run itself."
+    )
 
 
-def _log_table(connection: psycopg.Connection[Any], task: str, disaster: Disaster) -> Table:
+def _show_sql(console: Console, statement: str) -> None:
+    console.print(Syntax(statement, "sql", theme="ansi_dark", background_color="default", padding=(0, 2), word_wrap=True))
+
+
+def _remark(console: Console, text: str) -> None:
+    console.print(Padding(text, (0, 2)))
+
+
+def _log_table(connection: psycopg.Connection[Any], task: str, disaster: Disaster, *, wide: bool) -> Table:
     """The log as it is, with the moment of the kill between its rows."""
     assert disaster.worker is not None
     rows = connection.execute(LOG, (task,)).fetchall()
-    kill = (disaster.at, "", "SIGKILL", "", "", disaster.worker.name, "")
-    table = _table("seconds", "seq", "event", "move", "epoch", "worker", "via", title=f"the log of {disaster.held[task]}, task {task}")
-    for at, *cells, via in sorted([*rows, kill], key=itemgetter(0)):
+    kill = (disaster.at, "SIGKILL", "", disaster.worker.name, "", "", "")
+    names = ("seconds", "event", "epoch", "worker", "via", *(("move", "seq") * wide))
+    table = _table(*names, title=f"the log of {disaster.held[task]}, task {task}")
+    for at, *cells in sorted([*rows, kill], key=itemgetter(0)):
+        via = cells[3]
         style = "bold red" if RECOVERY in via else "dim" if not via else None
-        table.add_row(f"{(at - rows[0][0]).total_seconds():7.2f}", *cells, via, style=style)
+        table.add_row(f"{(at - rows[0][0]).total_seconds():7.2f}", *cells[: len(names) - 1], style=style)
     return table
 
 
@@ -99,12 +112,13 @@ def show_plain_sql(console: Console, house: House) -> None:
     heading(console, "A task failed from psql: no Python took part, and every record agrees")
     run_sql(psql, house.dsn(), *SPAWN.split(";\n"))
     run_sql(psql, house.dsn(), FAIL)
-    console.print(Syntax(FAIL, "sql", theme="ansi_dark", background_color="default", padding=(0, 2)))
+    _show_sql(console, FAIL)
     panels = [
         Panel(run_sql(psql, house.dsn(), query), title=f"absurd.{name}", title_align="left", border_style="dim", expand=False)
         for name, query in (("workflow_run", WORKFLOW_RUN), ("absurd_event_log", LOG_ROW))
     ]
     console.print(Columns(panels, padding=(0, 1)))
+    _remark(console, "One transaction (xid) wrote both; no Python had to remember to.")
     with psycopg.connect(house.dsn()) as connection:
         found = connection.execute(BOTH_SAY_SO).fetchone()
     if found != (1,):
@@ -136,7 +150,7 @@ def show_audit(console: Console, house: House) -> None:
 
 
 def _show_verify(console: Console, statement: str, found: Sequence[Any]) -> None:
-    console.print(Syntax(statement, "sql", theme="ansi_dark", background_color="default", padding=(0, 2), word_wrap=True))
+    _show_sql(console, statement)
     if not found:
         console.print("  [green]no rows: nothing disagrees[/]")
         return
@@ -148,7 +162,7 @@ def _show_verify(console: Console, statement: str, found: Sequence[Any]) -> None
 
 
 def _table(*columns: str, title: str | None = None) -> Table:
-    table = Table(box=box.SIMPLE_HEAD, title=title, title_justify="left", title_style="none", pad_edge=False)
+    table = Table(box=box.SIMPLE_HEAD, title=title, title_justify="left", title_style="none", pad_edge=False, padding=(0, 1, 0, 0))
     for column in columns:
         table.add_column(column, no_wrap=column not in FLEXIBLE)
     return table
