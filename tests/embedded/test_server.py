@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -73,6 +74,35 @@ def test_it_is_the_version_asked_for(home: Path, version: int) -> None:
 def test_it_does_not_listen_on_the_network_unless_asked(home: Path) -> None:
     with EmbeddedPostgres(home / "data", settings=FAST) as server:
         assert ask(server, "show listen_addresses") == ""
+
+
+def test_over_the_network_it_wants_the_password(home: Path) -> None:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+
+    with EmbeddedPostgres(home / "data", port=port, settings=FAST) as server:
+        assert ask(server) == 1
+        with psycopg.connect(server.tcp_dsn) as connection:
+            assert connection.execute("select 1").fetchone() == (1,)
+        with pytest.raises(psycopg.OperationalError, match="password"):
+            psycopg.connect(f"postgresql://postgres@127.0.0.1:{port}/postgres")
+
+
+def test_it_never_starts_beside_a_server_that_hangs(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two servers on one folder would destroy it."""
+    monkeypatch.setattr("tollway.embedded.server._DYING_WITHIN", 0.2)
+    monkeypatch.setattr("tollway.embedded.server._ANSWER_WITHIN", 0.2)
+    with EmbeddedPostgres(home / "data", settings=FAST) as hanging:
+        pid = hanging.postmaster_pid
+        assert pid is not None
+        os.kill(pid, signal.SIGSTOP)
+        try:
+            with pytest.raises(EmbeddedUnavailable, match=f"{pid}, holds .* does not answer"):
+                EmbeddedPostgres(home / "data", settings=FAST).start()
+        finally:
+            os.kill(pid, signal.SIGCONT)
+        assert ask(hanging) == 1
 
 
 def test_two_processes_share_it_and_the_last_one_stops_it(home: Path) -> None:

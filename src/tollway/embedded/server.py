@@ -11,6 +11,7 @@ import contextlib
 import fcntl
 import hashlib
 import os
+import secrets
 import signal
 import socket
 import tempfile
@@ -24,6 +25,9 @@ from tollway.errors import EmbeddedUnavailable
 
 _SOCKET_PATH_LIMIT = 100  # of 107 bytes, less ".s.PGSQL.NNNNN" added by PostgreSQL and counted below
 _SOCKET_NAME = "/.s.PGSQL.5432"
+_DYING_WITHIN = 10.0
+# above the largest process id that Linux gives
+_NO_PROCESS = 4_194_305
 _SSL_REQUEST = (8).to_bytes(4) + (80877103).to_bytes(4)  # length and code; any server answers it with one byte
 _ANSWER_WITHIN = 10.0  # seconds
 
@@ -53,7 +57,19 @@ class EmbeddedPostgres:
     @property
     def dsn(self) -> str:
         """The connection string of database postgres; it does not change over restarts."""
-        return f"postgresql://postgres@/postgres?host={self.socket_dir}"
+        port = f"&port={self.port}" if self.port else ""
+        return f"postgresql://postgres@/postgres?host={self.socket_dir}{port}"
+
+    @property
+    def tcp_dsn(self) -> str:
+        """The connection string over 127.0.0.1, with its password.
+
+        Raises:
+            EmbeddedUnavailable: the server was made without a port.
+        """
+        if self.port is None:
+            raise EmbeddedUnavailable("this server does not listen on the network", hint="Give EmbeddedPostgres a port.")
+        return f"postgresql://postgres:{self._password_file().read_text().strip()}@127.0.0.1:{self.port}/postgres"
 
     @property
     def socket_dir(self) -> Path:
@@ -82,14 +98,14 @@ class EmbeddedPostgres:
         """
         self.data_dir.parent.mkdir(parents=True, exist_ok=True)
         with self._locked():
-            if self._use is None:
-                self._use = os.open(self._beside("users"), os.O_RDWR | os.O_CREAT, 0o666)
-                fcntl.flock(self._use, fcntl.LOCK_SH)
-                atexit.register(self.stop)
             if not (self.data_dir / "PG_VERSION").exists():
                 self._create()
             if not self._answers():
                 self._start_server()
+            if self._use is None:
+                self._use = os.open(self._beside("users"), os.O_RDWR | os.O_CREAT, 0o666)
+                fcntl.flock(self._use, fcntl.LOCK_SH)
+                atexit.register(self.stop)
         return self
 
     def stop(self) -> None:
@@ -133,8 +149,38 @@ class EmbeddedPostgres:
             except OSError:
                 return False
 
+    def _wait_for_the_dying(self) -> None:
+        """A server process that is there and does not answer is on its way out, or stopped: never start beside it."""
+        ends = time.monotonic() + _DYING_WITHIN
+        while self.postmaster_pid is not None:
+            if time.monotonic() > ends:
+                raise EmbeddedUnavailable(
+                    f"a PostgreSQL process, {self.postmaster_pid}, holds {self.data_dir} and does not answer",
+                    hint="End that process, then try again.",
+                )
+            time.sleep(0.05)
+
+    def _disown_pid_file(self) -> None:
+        """The number in a killed server's pid file may be a zombie's or another process's by now, which stops PostgreSQL.
+
+        The rest of the file stays: by it PostgreSQL finds backends of the dead server that still run.
+        """
+        file = self.data_dir / "postmaster.pid"
+        if file.exists():
+            _, rest = file.read_text().split("\n", 1)
+            file.write_text(f"{_NO_PROCESS}\n{rest}")
+
     def _beside(self, suffix: str) -> Path:
         return self.data_dir.with_name(f"{self.data_dir.name}.{suffix}")
+
+    def _password_file(self) -> Path:
+        """The superuser's password, for connections over the network; over the socket, its folder's rights decide."""
+        file = self._beside("password")
+        if not file.exists():
+            file.touch(mode=0o600)
+            file.write_text(secrets.token_urlsafe(24) + "\n")
+            self._binaries.own(file)
+        return file
 
     @contextlib.contextmanager
     def _locked(self) -> Iterator[None]:
@@ -147,16 +193,19 @@ class EmbeddedPostgres:
         fresh = Path(tempfile.mkdtemp(prefix=f"{self.data_dir.name}.new-", dir=self.data_dir.parent))
         self._binaries.own(fresh)
         done = self._binaries.run(
-            "initdb", "-D", str(fresh), "-U", "postgres", "--auth=trust", "--encoding=UTF8", "--locale=C.UTF-8", timeout=120
+            "initdb",
+            *("-D", str(fresh), "-U", "postgres", "--encoding=UTF8", "--locale=C.UTF-8"),
+            *("--auth-local=trust", "--auth-host=scram-sha-256", f"--pwfile={self._password_file()}"),
+            timeout=120,
         )
         if done.returncode != 0:
             raise EmbeddedUnavailable(f"initdb failed: {done.stdout.strip()[-500:]}", hint="Is the disk full or the folder read-only?")
         fresh.rename(self.data_dir)
 
     def _start_server(self) -> None:
-        # left by a server that was killed; its number may be a zombie's or another process's by now, which stops PostgreSQL
-        (self.data_dir / "postmaster.pid").unlink(missing_ok=True)
-        self.socket_dir.mkdir(exist_ok=True)
+        self._wait_for_the_dying()
+        self._disown_pid_file()
+        self.socket_dir.mkdir(mode=0o700, exist_ok=True)
         for left in self.socket_dir.glob(".s.PGSQL.*"):
             left.unlink(missing_ok=True)
         self._binaries.own(self.socket_dir)
