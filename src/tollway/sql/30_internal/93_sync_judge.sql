@@ -28,7 +28,9 @@ begin
                    case
                      when i.op = 'checkpoint' then coalesce((
                        select case when c.state is not distinct from i.value and c.status = 'committed' then 'already' else 'conflict' end
-                       from absurd.checkpoint c where c.task_id = i.task_id and c.checkpoint_name = i.step), 'ok')
+                       from absurd.checkpoint c where c.task_id = i.task_id and c.checkpoint_name = i.step),
+                       case when row_number() over step = 1 then 'ok'
+                            when i.value is not distinct from first_value(i.value) over step then 'already' else 'conflict' end)
                      when i.op in ('emit', 'await') and i.event <> all (p_events) then 'busy'
                      when i.op = 'await_task' and i.awaited <> all (p_tasks)
                           and exists (select from absurd.task a where a.task_id = i.awaited) then 'busy'
@@ -40,6 +42,7 @@ begin
                end as verdict
         from unnest(p_ops) i
         left join absurd.task t on t.task_id = i.task_id and t.queue_name = p_queue_name
+        window step as (partition by i.task_id, i.epoch, i.op, i.step order by i.n)
       ) o
     ) j
     order by j.n);
