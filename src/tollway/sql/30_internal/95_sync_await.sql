@@ -27,6 +27,14 @@ begin
       when t.wake_event = coalesce(o.event, o.awaited::text) and t.event_payload is null then 'timed_out'
       else 'suspended' end as outcome) w on true
     order by o.n);
+  -- a suspended run does nothing more
+  v_ops := array(
+    select case when s.over and (s.op).status = 'ok' and (s.op).op not in ('checkpoint', 'emit')
+                then jsonb_populate_record(s.op, '{"status": "skipped", "outcome": null, "payload": null}') else s.op end
+    from (select o as op, bool_or(o.outcome = 'suspended' and o.status = 'ok')
+                 over (partition by o.task_id, o.epoch order by o.n rows between unbounded preceding and 1 preceding) as over
+          from unnest(v_ops) o) s
+    order by (s.op).n);
 
   insert into absurd.checkpoint (task_id, checkpoint_name, queue_name, state, status, attempt, claim_epoch, updated_at)
   select o.task_id, o.step, p_queue_name, o.payload, case o.outcome when 'timed_out' then 'timed_out' else 'committed' end,
