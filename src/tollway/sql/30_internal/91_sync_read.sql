@@ -17,7 +17,7 @@ begin
                                    when 'emit' then coalesce(r.payload, 'null') end as value) v,
          -- longer than a century is for ever long; an interval cannot hold what a number can
          lateral (select coalesce(r.seconds, r.retry_in, r.timeout) as seconds) d,
-         lateral (select coalesce(r.until, r.retry_at, v_now + case when d.seconds > 3e9 then 3e9 else d.seconds end * interval '1 second')
+         lateral (select coalesce(r.until, r.retry_at, v_now + case when d.seconds > 3e9 then 3e9 when d.seconds < 0 then 0 else d.seconds end * interval '1 second')
                          as moment) m,
          lateral (select absurd._sync_problem(r.op, r.task_id, r.epoch, r.step, r.event, r.task, v.value, m.moment,
                                               p_queue.max_payload_bytes) as problem) e
