@@ -15,6 +15,14 @@ create table absurd.follow_up (
   created_at   timestamptz not null default absurd.current_time()
 );
 
+-- Call paths read before. Only contexts made of our own frames are kept, of which there are few; never statement text of a
+-- caller's. The index is not unique on purpose: who adds a row must not wait for another who adds the same.
+create table absurd.call_path (
+  context_md5 uuid not null,
+  path        text not null
+);
+create index call_path_context on absurd.call_path (context_md5);
+
 -- The code as it was installed, for verify().
 create table absurd.installed_code (
   kind     text not null,

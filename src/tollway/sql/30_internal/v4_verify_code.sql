@@ -39,6 +39,7 @@ set search_path = pg_catalog, pg_temp
 as $$
 begin
   delete from absurd.installed_code;
+  delete from absurd.call_path;   -- line numbers have moved
   insert into absurd.installed_code (kind, identity, checksum) select c.kind, c.identity, c.checksum from absurd._code() c;
 end
 $$;
