@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,9 +19,11 @@ import psycopg
 import pytest
 from rich.console import Console
 
+from fixtures.database import Database
 from tollway.demo.count import Counts, count
 from tollway.demo.library import discover, measure
 from tollway.demo.processes import House
+from tollway.demo.psql import find_psql, run_sql
 from tollway.demo.run import Demo
 from tollway.demo.witness import executions
 
@@ -123,10 +125,23 @@ def test_a_stored_result_that_no_execution_computed_is_counted(performance: Perf
     assert counts.problems()
 
 
+@pytest.mark.parametrize("find", [lambda: None, lambda: find_psql(18)], ids=["a bare connection", "psql"])
+def test_plain_sql_is_run_and_printed_with_and_without_psql(db: Database, find: Callable[[], Path | None]) -> None:
+    printed = run_sql(
+        find(), db.dsn, "select absurd.create_queue('q')", "select queue_name, 7 as lucky, null as nothing from absurd.queues"
+    )
+
+    row = printed.splitlines()[-1]
+    assert db.one("select queue_name from absurd.queues") == "q"
+    assert [cell.strip() for cell in row.split("|")] == ["q", "7", "-"]
+    assert "lucky" in printed
+
+
 @pytest.fixture
 def short_folder() -> Iterator[Path]:
-    """Below /tmp itself: a socket's path has a limit."""
+    """Below /tmp itself, as a socket's path has a limit; the server of a test run by root must be able to pass it."""
     with tempfile.TemporaryDirectory(prefix="demo-") as folder:
+        Path(folder).chmod(0o755)
         yield Path(folder)
 
 

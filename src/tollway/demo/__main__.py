@@ -29,9 +29,10 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
 
 
 def main() -> int:
-    """Exit codes: 0 all as promised, 1 something is off, 2 wrong usage, 130 and 143 interrupted."""
+    """Exit codes: 0 all as promised, 1 something is off, 2 wrong usage, 130 interrupted, 143 terminated."""
     arguments = parse()
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(TERMINATED))
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, lambda *_: sys.exit(TERMINATED))
     console = Console(highlight=False)
     if not console.is_terminal and "COLUMNS" not in os.environ:
         console.width = PIPED_WIDTH
