@@ -30,7 +30,7 @@ begin
 end
 $$;
 
--- _check_epoch: with an epoch, only the claim that holds the run may go on.
+-- _check_epoch: with an epoch, only the claim that holds the run may go on. A claim that failed the run itself is told so.
 create or replace function absurd._check_epoch(p_task absurd.task, p_run_id uuid, p_epoch bigint) returns void
 language plpgsql stable
 set search_path = pg_catalog, pg_temp
@@ -38,14 +38,18 @@ as $$
 begin
   if p_epoch is not null and (p_task.claim_epoch <> p_epoch or p_task.state <> 'running'
      or p_run_id <> absurd.run_id_of(p_task.task_id, p_task.attempt)) then
+    if p_task.claim_epoch = p_epoch and absurd._run_state(p_task, p_run_id) = 'failed' then
+      perform absurd._check_run_not_over(p_task.queue_name, p_run_id, 'failed');
+    end if;
     perform absurd._raise_lease_lost(p_task, p_epoch);
   end if;
 end
 $$;
 
--- _check_run_not_over: AB001 and AB002, which SDKs turn into their own errors.
+-- _check_run_not_over: AB001 and AB002, which SDKs turn into their own errors. Not immutable: the planner would call it
+-- before the check of the epoch that stands before it.
 create or replace function absurd._check_run_not_over(p_queue_name text, p_run_id uuid, p_state text) returns void
-language plpgsql immutable
+language plpgsql stable
 set search_path = pg_catalog, pg_temp
 as $$
 begin

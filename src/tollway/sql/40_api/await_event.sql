@@ -3,7 +3,7 @@
 -- Called by  worker, SDKs
 -- Locks      the event, then task (one row)
 -- Moves      running -> sleeping, when it suspends
--- Raises     P0001 names, timeout, run not found, not running · 23502 no step · AB001 cancelled · TW201 lease lost · 42P01 no such queue
+-- Raises     P0001 names, timeout, run not found, not running · 23502 no step · AB001 cancelled · AB002 failed · TW201 lease lost · 42P01 no such queue
 -- Retry      safe: an answer once given is a checkpoint
 create or replace function absurd.await_event(
   p_queue_name  text,
