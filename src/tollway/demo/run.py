@@ -20,7 +20,7 @@ from tollway.demo.inventory import PARENT, app
 from tollway.demo.library import discover
 from tollway.demo.processes import DATABASE, LEASE, House
 from tollway.demo.report import show_report
-from tollway.demo.story import show_audit, show_plain_sql, show_recovery
+from tollway.demo.story import show_audit, show_other_failures, show_plain_sql, show_recovery
 from tollway.demo.watch import PERIOD, Snapshot, Watch
 from tollway.demo.witness import executions
 from tollway.schema import install
@@ -135,8 +135,9 @@ class Demo:
         for worker in self._house.workers:
             if worker is not killed and (code := worker.stop()) != 0:
                 raise DemoFailed(f"{worker.name} stopped with exit code {code}")
-        if self._disaster is not None and killed is not None:
-            with psycopg.connect(self._house.dsn(), autocommit=True) as connection:
+        with psycopg.connect(self._house.dsn(), autocommit=True) as connection:
+            show_other_failures(self._console, connection)
+            if self._disaster is not None and killed is not None:
                 show_recovery(self._console, connection, self._disaster)
         show_plain_sql(self._console, self._house)
         show_audit(self._console, self._house)

@@ -18,6 +18,7 @@ from rich.syntax import Syntax
 from rich.table import Table
 
 from tollway.demo.disaster import DemoFailed, Disaster
+from tollway.demo.inventory import app
 from tollway.demo.processes import DATABASE, House
 from tollway.demo.psql import find_psql, run_sql
 from tollway.demo.report import WIDE, one_line
@@ -33,6 +34,11 @@ BY_EPOCH = """
 select l.worker, count(*) from absurd.checkpoint c
 join absurd.absurd_event_log l on l.task_id = c.task_id and l.event = 'run.claimed' and l.claim_epoch = c.claim_epoch
 where c.task_id = %s and c.checkpoint_name not like '$%%' group by l.claim_epoch, l.worker order by l.claim_epoch"""
+
+BY_THEMSELVES = """
+select t.params ->> 'package', r.failure_reason ->> 'name', r.failure_reason ->> 'message'
+from absurd.run r join absurd.task t using (task_id)
+where r.queue_name = %s and r.state = 'failed' and r.failure_reason ->> 'name' <> '$ClaimTimeout'"""
 
 SPAWN = """\
 select absurd.create_queue('by_hand');
@@ -104,6 +110,12 @@ def _log_table(connection: psycopg.Connection[Any], task: str, disaster: Disaste
         style = "bold red" if RECOVERY in via else "dim" if not via else None
         table.add_row(f"{(at - rows[0][0]).total_seconds():7.2f}", *cells[: len(names) - 1], style=style)
     return table
+
+
+def show_other_failures(console: Console, connection: psycopg.Connection[Any]) -> None:
+    """Attempts that failed though nobody killed them: they were retried, and somebody should look into them."""
+    for package, name, message in connection.execute(BY_THEMSELVES, (app.queue,)):
+        console.print(f"  [yellow]retried by itself:[/] {package}, {escape(f'{name}: {message}')}")
 
 
 def show_plain_sql(console: Console, house: House) -> None:
