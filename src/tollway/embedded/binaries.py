@@ -10,6 +10,7 @@ import tempfile
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from tollway.errors import EmbeddedUnavailable
 
@@ -61,7 +62,7 @@ class Binaries:
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
-                user=self.user,
+                **self._identity(),
                 cwd="/",
                 env={**os.environ, "LC_ALL": "C.UTF-8"},
                 timeout=timeout,
@@ -69,6 +70,12 @@ class Binaries:
             )
             output.seek(0)
             return subprocess.CompletedProcess(done.args, done.returncode, output.read(), "")
+
+    def _identity(self) -> dict[str, Any]:
+        """The user with its own group and no further one: with root's it could not pass folders that others may."""
+        if self.user is None:
+            return {}
+        return {"user": self.user, "group": pwd.getpwnam(self.user).pw_gid, "extra_groups": []}
 
     def own(self, path: Path) -> None:
         """Hand a file or folder to the user the server runs as, with the folders above it passable."""

@@ -121,6 +121,8 @@ class EmbeddedPostgres:
                 return
             if self._answers():
                 self._binaries.run("pg_ctl", "-D", str(self.data_dir), "-m", "fast", "-w", "stop")
+                with contextlib.suppress(OSError):
+                    self.socket_dir.rmdir()
 
     def kill(self) -> None:
         """Kill the server as a power cut would; `start` recovers. For demonstrations and tests."""
