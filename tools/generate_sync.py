@@ -9,6 +9,7 @@ from pathlib import Path
 CLIENT = Path(__file__).resolve().parent.parent / "src" / "tollway" / "client"
 HEADER = '"""The synchronous client. GENERATED from asynchronous.py by tools/generate_sync.py: change that file."""'
 REPLACEMENTS = (
+    ("one connection of psycopg's", "one connection, psycopg's or SQLAlchemy's"),
     ("AsyncConnection", "Connection"),
     ("AsyncClient", "Client"),
     ("async def ", "def "),

@@ -10,6 +10,8 @@ from uuid import UUID, uuid4
 
 import psycopg
 import pytest
+import sqlalchemy
+import sqlalchemy.orm
 
 from fixtures.database import Database
 from tollway import AsyncClient, Client
@@ -167,6 +169,19 @@ def test_the_asynchronous_client_does_the_same(db: Database) -> None:
     task_id, result = asyncio.run(scenario())
 
     assert (result.task_id, result.state, result.result) == (task_id, "completed", [1])
+
+
+def test_a_sqlalchemy_connection_and_session_are_taken_in_their_transaction(db: Database, client: Client) -> None:
+    engine = sqlalchemy.create_engine("postgresql+psycopg://", creator=lambda: psycopg.connect(db.dsn))
+    with engine.connect() as connection:
+        dropped = Client(connection).spawn_task("q", "t")
+        connection.rollback()
+    with sqlalchemy.orm.Session(engine) as session, session.begin():
+        kept = Client(session).spawn_task("q", "t")
+    engine.dispose()
+
+    assert client.get_task_result("q", dropped.task_id) is None
+    assert client.get_task_result("q", kept.task_id) is not None
 
 
 def test_something_else_than_a_connection_is_refused() -> None:

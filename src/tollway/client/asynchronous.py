@@ -19,7 +19,7 @@ T = TypeVar("T")
 
 
 class AsyncClient:
-    """The functions of schema absurd on one connection, psycopg's or SQLAlchemy's.
+    """The functions of schema absurd on one connection of psycopg's.
 
     Each method is one statement in the transaction the connection is in: nothing is committed here, and nothing
     happens if you roll back. Errors of the database come as the classes of `tollway.errors`. An epoch is the fencing

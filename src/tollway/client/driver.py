@@ -22,6 +22,6 @@ def driver_connection(connection: Any, wanted: type) -> Any:
     if not isinstance(found, wanted):
         raise InvalidOption(
             f"a {type(connection).__name__} is not a connection this client can use",
-            hint=f"Pass a psycopg {wanted.__name__}, or a SQLAlchemy Connection or Session over psycopg.",
+            hint=f"Pass a psycopg {wanted.__name__}; the synchronous client takes a SQLAlchemy Connection or Session over psycopg, too.",
         )
     return found
