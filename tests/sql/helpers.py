@@ -10,6 +10,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import psycopg
+import pytest
 from psycopg.rows import dict_row
 
 from fixtures.database import Database
@@ -136,10 +137,8 @@ def status(db: Database, task_id: Any) -> Row | None:
 @contextmanager
 def expect_error(sqlstate: str, message: str | None = None, hint: str | None = None) -> Iterator[None]:
     """The block ends with this SQLSTATE, exactly this message, and a hint that has this text."""
-    try:
+    with pytest.raises(psycopg.Error) as caught:
         yield
-    except psycopg.Error as error:
-        assert (error.sqlstate, error.diag.message_primary) == (sqlstate, error.diag.message_primary if message is None else message)
-        assert (hint or "") in (error.diag.message_hint or "")
-    else:
-        raise AssertionError(f"nothing was refused; {sqlstate} was expected")
+    diagnosis = caught.value.diag
+    assert (caught.value.sqlstate, diagnosis.message_primary) == (sqlstate, diagnosis.message_primary if message is None else message)
+    assert (hint or "") in (diagnosis.message_hint or "")
