@@ -13,6 +13,11 @@ begin
     raise exception 'task id % has no room for attempts in its low 24 bits', new.task_id
       using errcode = 'TW101', hint = 'Task ids are made by absurd.spawn_task.';
   end if;
+  -- judged once more here, where drop_queue can no longer come between: a spawn may have waited for its lock
+  if not exists (select from absurd.queues q where q.queue_name = new.queue_name and not q.dropping) then
+    raise exception 'relation "absurd.t_%" does not exist', new.queue_name
+      using errcode = '42P01', hint = format('Queue "%s" does not exist; create it with absurd.create_queue.', new.queue_name);
+  end if;
   new.seq := 1;
   new.moved := true;
   new.last_state := 'new';
