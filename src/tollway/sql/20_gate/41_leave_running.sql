@@ -37,12 +37,13 @@ begin
   if v_new.last_event in ('run.retried', 'task.retried') then
     v_new.attempt_at := v_now;
     v_new.started_at := null;
-    v_new.wake_event := null;
     v_new.event_payload := null;
   end if;
   if v_new.last_event = 'task.retried' then
     -- an operator's retry starts the clock of max_duration anew, and the delay rule no longer applies
+    -- (a retry after a crash keeps wake_event: a wait that timed out is not to start its time-out again)
     v_new.first_started_at := null;
+    v_new.wake_event := null;
     v_new.result := null;
     v_new.error := null;
     v_new.cancel_at := v_new.deadline;
