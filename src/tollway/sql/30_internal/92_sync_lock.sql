@@ -12,7 +12,11 @@ declare
   v_ids    uuid[];
 begin
   if cardinality(v_events) > 0 then
-    insert into absurd.event (queue_name, event_name) select p_queue_name, e from unnest(v_events) e on conflict do nothing;
+    -- only what is missing: on conflict would wait for whoever emits an event that is there
+    insert into absurd.event (queue_name, event_name)
+    select p_queue_name, i.name from unnest(v_events) i(name)
+    where not exists (select from absurd.event e where e.queue_name = p_queue_name and e.event_name = i.name)
+    on conflict do nothing;
     events := array(
       select e.event_name from absurd.event e
       where e.queue_name = p_queue_name and e.event_name = any (v_events)
