@@ -29,6 +29,7 @@ class Task:
 
 
 def make_queue(db: Database, name: str = Q) -> None:
+    db.conn.execute("set lock_timeout = '10s'")  # a test that blocks itself fails, and does not hang
     db.one("select absurd.create_queue(%s) is not null", name)
 
 
