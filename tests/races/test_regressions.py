@@ -1,4 +1,7 @@
-"""What is wrong in the engine whose interface this one keeps: one test a defect, by its number. Others are in test_fence and test_meetings."""
+"""What is wrong in the engine whose interface this one keeps: a test for each defect, by its number.
+
+R1, R2, R3, R13, R15 and R19 are in test_fence; R5, R7 and R9 in test_meetings.
+"""
 
 from __future__ import annotations
 
