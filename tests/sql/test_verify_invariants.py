@@ -117,7 +117,8 @@ CORRUPTIONS: dict[str, Callable[[World], None]] = {
     "ended_attempts_are_recorded_once": sql("delete from absurd.run where task_id = %s and attempt = 1", "done"),
     "ended_attempt_has_a_task": sql(
         "insert into absurd.run select absurd.portable_uuidv7(), attempt, run_id, queue_name, state, claim_epoch, claimed_by, "
-        "claim_expires_at, created_at, available_at, started_at, ended_at, result, failure_reason from absurd.run where task_id = %s limit 1",
+        "claim_expires_at, created_at, available_at, started_at, ended_at, result, failure_reason "
+        "from absurd.run where task_id = %s limit 1",
         "done",
     ),
     "completed_has_its_result": sql("update absurd.run set result = '9' where task_id = %s and attempt = 2", "done"),
@@ -179,8 +180,8 @@ def test_breaking_it_is_found_by_its_name(world: World, invariant: str) -> None:
 CODE: dict[str, str] = {
     "function_is_there": "drop function absurd.worker_busy(text, uuid)",
     "function_is_ours": "create function absurd.guest() returns void language sql as $$ select $$",
-    "function_is_unaltered": "create or replace function absurd.worker_busy(p_queue_name text, p_instance uuid) returns void language plpgsql "
-    "security definer set search_path = pg_catalog, pg_temp as $$ begin end $$",
+    "function_is_unaltered": "create or replace function absurd.worker_busy(p_queue_name text, p_instance uuid) returns void "
+    "language plpgsql security definer set search_path = pg_catalog, pg_temp as $$ begin end $$",
     "trigger_is_there": "drop trigger zzz_no_truncate on absurd.task",
     "trigger_is_ours": "create trigger guest before insert on absurd.task for each statement execute function absurd._refuse_change()",
     "trigger_is_unaltered": "create or replace trigger zzz_no_truncate after truncate on absurd.task execute function "
@@ -188,7 +189,8 @@ CODE: dict[str, str] = {
     "trigger_is_enabled_always": "alter table absurd.task enable trigger zzz_gate_project_update",
     "constraint_is_there": "alter table absurd.task drop constraint attempts_within_limit",
     "constraint_is_ours": "alter table absurd.task add constraint guest check (attempt > 0)",
-    "constraint_is_unaltered": "alter table absurd.task drop constraint attempts_within_limit, add constraint attempts_within_limit check (true)",
+    "constraint_is_unaltered": "alter table absurd.task drop constraint attempts_within_limit, "
+    "add constraint attempts_within_limit check (true)",
     "index_is_there": "drop index absurd.task_ready",
     "index_is_ours": "create index guest on absurd.task (task_name)",
     "index_is_unaltered": "drop index absurd.task_ready; create index task_ready on absurd.task (queue_name)",
