@@ -118,7 +118,7 @@ def test_without_the_lock_a_stale_checkpoint_commits_beside_its_successors_contr
     assert db.one("select state, claim_epoch from absurd.checkpoint") == ("late", 1)  # written after the second claim
 
 
-def test_a_stale_worker_changes_nothing_by_any_call(db: Database) -> None:
+def test_r1_a_stale_worker_changes_nothing_by_any_call(db: Database) -> None:
     """R1: in absurd worker 1 completed worker 2's run, and extended its lease: the run id survives."""
     task = running(db)
     sync(db, [op("sleep", task, seconds=0)])
@@ -140,7 +140,7 @@ def _flat(call: tuple[str, tuple[Any, ...]]) -> tuple[Any, ...]:
     return (call[0], *call[1])
 
 
-def test_a_failure_reported_after_a_lost_answer_does_not_kill_the_sleeping_run(db: Database) -> None:
+def test_r2_a_failure_reported_after_a_lost_answer_does_not_kill_the_sleeping_run(db: Database) -> None:
     """R2: the worker that lost the answer to await or schedule then reports failure."""
     with Session(db) as worker:
         for suspend in (SLEEP, AWAIT):
@@ -153,7 +153,7 @@ def test_a_failure_reported_after_a_lost_answer_does_not_kill_the_sleeping_run(d
             assert log(db, task.task_id)[-1] == "run.suspended"
 
 
-def test_an_earlier_attempt_cannot_overwrite_a_later_ones_checkpoint(db: Database) -> None:
+def test_r3_an_earlier_attempt_cannot_overwrite_a_later_ones_checkpoint(db: Database) -> None:
     """R3: attempt 1 overwrote attempt 2's committed value."""
     first = running(db)
     db.clock.freeze()
@@ -173,7 +173,7 @@ def test_an_earlier_attempt_cannot_overwrite_a_later_ones_checkpoint(db: Databas
     assert db.one("select state, attempt from absurd.checkpoint") == ("second", 2)
 
 
-def test_a_lease_counts_from_when_the_rows_were_locked(db: Database) -> None:
+def test_r13_a_lease_counts_from_when_the_rows_were_locked(db: Database) -> None:
     """R13: in absurd the lease is computed before lock waits, so a task could be born expired and run twice at once."""
     task = running(db)
     db.clock.freeze()
@@ -190,7 +190,7 @@ def test_a_lease_counts_from_when_the_rows_were_locked(db: Database) -> None:
 
 
 @pytest.mark.parametrize("timeout", [0, -5, None])
-def test_a_claim_always_has_a_lease(db: Database, timeout: int | None) -> None:
+def test_r15_a_claim_always_has_a_lease(db: Database, timeout: int | None) -> None:
     """R15: claim time-out 0 meant no lease, and a dead worker's task was never recovered."""
     spawn(db)
     db.clock.freeze()
@@ -203,7 +203,7 @@ def test_a_claim_always_has_a_lease(db: Database, timeout: int | None) -> None:
     assert claim_one(db, worker="w2").attempt == 2
 
 
-def test_a_completion_sent_again_after_a_lost_answer_succeeds(db: Database) -> None:
+def test_r19_a_completion_sent_again_after_a_lost_answer_succeeds(db: Database) -> None:
     """R19: absurd raises a generic error, and the SDK then fails the run."""
     task = running(db)
     with Session(db) as worker:

@@ -117,7 +117,7 @@ def test_two_emissions_at_once_have_one_winner(db: Database) -> None:
     assert db.one("select count(*) from absurd.absurd_event_log where event = 'event.emitted'") == 1
 
 
-def test_event_clean_up_leaves_what_a_task_waits_for(db: Database) -> None:
+def test_r5_event_clean_up_leaves_what_a_task_waits_for(db: Database) -> None:
     """R5: it deleted the row that await relies on for its lock: a wake-up was lost for ever."""
     task = awaiting(db)
     db.clock.freeze()
@@ -130,7 +130,7 @@ def test_event_clean_up_leaves_what_a_task_waits_for(db: Database) -> None:
     assert db.verify() == []
 
 
-def test_event_clean_up_during_an_await_loses_no_wake_up(db: Database) -> None:
+def test_r5_event_clean_up_during_an_await_loses_no_wake_up(db: Database) -> None:
     """R5, by schedule: clean-up and emission come while the await is not committed."""
     task = running(db)
     with Session(db) as worker, Session(db) as emitter:
@@ -163,7 +163,7 @@ def test_a_placeholder_cleaned_up_while_an_await_waits_for_it_loses_no_wake_up(d
     assert state(db, task.task_id) == "pending"
 
 
-def test_an_await_time_out_survives_replay_and_crash(db: Database) -> None:
+def test_r9_an_await_time_out_survives_replay_and_crash(db: Database) -> None:
     """R9: it was no checkpoint: a replay could take the other branch, and a crash started the whole time-out again."""
     db.clock.freeze()
     task = awaiting(db, timeout=10)
@@ -182,7 +182,7 @@ def test_an_await_time_out_survives_replay_and_crash(db: Database) -> None:
 # the end of tasks
 
 
-def test_a_broadcast_does_not_deadlock_with_cancellation_rules(db: Database) -> None:
+def test_r7_a_broadcast_does_not_deadlock_with_cancellation_rules(db: Database) -> None:
     """R7: broadcast emit against claim's cancel loop, 14 deadlocks in 25 rounds in absurd."""
     db.clock.freeze()
     db.one(
@@ -298,7 +298,7 @@ def test_a_child_held_while_its_parent_is_cancelled_is_cancelled_by_the_next_cla
     assert db.verify() == []
 
 
-def test_cancel_against_the_completion_of_a_new_run_does_not_deadlock(db: Database) -> None:
+def test_r7_cancel_against_the_completion_of_a_new_run_does_not_deadlock(db: Database) -> None:
     """R7: cancel took task and run in another order than complete."""
     parent, children = family(db, 3)
     with Session(db) as worker, Session(db) as operator:

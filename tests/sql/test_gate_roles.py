@@ -20,6 +20,7 @@ WORKER, CLIENT, OPERATOR, READER = ROLES
 
 RUNS = {WORKER, OPERATOR}
 STARTS = {WORKER, CLIENT, OPERATOR}
+OPERATES = {OPERATOR}
 EVERYBODY = set(ROLES)
 FUNCTIONS: dict[str, set[str]] = {
     **dict.fromkeys(
@@ -44,7 +45,7 @@ FUNCTIONS: dict[str, set[str]] = {
             "create_queue", "drop_queue", "set_queue_policy", "ensure_queue_tables", "cleanup_tasks", "cleanup_events",
             "cleanup_all_queues", "retry_task", "repair",
         ],
-        {OPERATOR},
+        OPERATES,
     ),
 }  # fmt: skip
 READABLE = {
