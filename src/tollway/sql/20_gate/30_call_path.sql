@@ -46,9 +46,10 @@ language plpgsql stable
 set search_path = pg_catalog, pg_temp
 as $$
 declare
-  -- no frame begins with a space; most lines of statements do
+  -- no frame begins with a space; most lines of statements do. A name without quotes has only these letters, so it ends
+  -- where another script begins
   v_match text[] := case when left(p_line, 1) <> ' ' then regexp_match(p_line,
-    '(?:^|[^[:alnum:]_$".])(?:([[:alnum:]_$]+|"(?:[^"]|"")+")\.)?([[:alnum:]_$]+|"(?:[^"]|"")+")\(([^()]*)\)[^"()\d]+(\d+)[^"()\d]+$') end;
+    '(?:^|[^A-Za-z0-9_$".])(?:([a-z0-9_]+|"(?:[^"]|"")+")\.)?([a-z0-9_]+|"(?:[^"]|"")+")\(([^()]*)\)[^"()\d]+(\d+)[^"()\d]+$') end;
   v_names text[];
 begin
   if v_match is null then
@@ -73,7 +74,7 @@ set search_path = pg_catalog, pg_temp
 as $$
 declare
   v_source text := lower(array_to_string((string_to_array(p_source, E'\n'))[p_line:], E'\n'));
-  v_text   text := rtrim(lower(absurd._block_text(p_block)), E' \t\n\r\u00a0');
+  v_text   text := lower(absurd._block_text(p_block));
   v_at     integer := 0;
 begin
   if v_text <> '' then
@@ -94,7 +95,7 @@ create or replace function absurd._block_text(p_block text) returns text
 language sql immutable
 set search_path = pg_catalog, pg_temp
 as $$
-  select substring(p_block from '^[^"»«„]*["»«„]\u00a0?(.*)["»«“]$')
+  select btrim(substring(p_block from '^[^"»«„]*["»«„](.*)["»«“]$'), E' \t\n\r')
 $$;
 
 -- _is_a_rest: is this block no statement, but what a forged frame left of one? Then nothing between is believed.
@@ -103,5 +104,5 @@ language sql immutable
 set search_path = pg_catalog, pg_temp
 as $$
   select p_block is not null and coalesce(absurd._block_text(p_block) ~*
-    '^\s*($|[^[:alpha:]_"]|(from|where|group|having|window|union|intersect|except|order|limit|offset|fetch|for|as|on|using|set|returning)\M)', true)
+    '^\s*($|[^[:alpha:][:space:]_"]|(from|where|group|having|window|union|intersect|except|order|limit|offset|fetch|for|as|on|using|set|returning)\M)', true)
 $$;
