@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-import psycopg
 import pytest
 
 from fixtures.database import Database
-from races.schedule import Q, claim_one, make_queue, refused, running, spawn
+from races.schedule import Q, claim_one, make_queue, running, spawn
 
 WRAPPER = """create function public.{name}(p_task uuid) returns void language {language} as $$ {body} $$"""
 CALL = "perform absurd.cancel_task('q', p_task);"
@@ -196,37 +195,12 @@ def test_a_copied_call_does_not_borrow_the_name_of_the_function_it_was_copied_fr
     assert via(db, task_id) == "sql > cancel_task"
 
 
-def test_the_path_is_told_in_english_whatever_the_servers_language(db: Database) -> None:
-    """The frames come in the language of lc_messages, with that language's quotes."""
-    translated = next(
-        (
-            language
-            for language in ("de_DE.UTF-8", "de_DE.utf8", "fr_FR.UTF-8")
-            if refused(db, f"set lc_messages = '{language}'") is None and "syntax error" not in _complaint(db)
-        ),
-        None,
-    )
-    if translated is None:
-        pytest.skip("this server has no translated messages")
-    wrapper(db, "approve")
-    task_id = spawn(db)
-
-    db.one("select public.approve(%s) is null", task_id)
-
-    assert via(db, task_id) == "public.approve > cancel_task"
-
-
-def _complaint(db: Database) -> str:
-    with pytest.raises(psycopg.Error) as caught:
-        db.conn.execute("no such statement")
-    return str(caught.value)
-
-
 @pytest.mark.parametrize(
     ("function", "statement"),
     [
         ("PL/pgSQL-Funktion {} Zeile {} bei PERFORM", "SQL-Anweisung »{}«"),
-        ("fonction PL/pgSQL {}, ligne {} à PERFORM", "instruction SQL «\u00a0{}\u00a0»"),
+        ("PL/pgSQL関数{}の{}行目 - PERFORM", 'SQL文 "{}"'),
+        ("fonction PL/pgSQL {}, ligne {} à PERFORM", "instruction SQL « {} »"),
     ],
 )
 def test_a_translated_context_is_read_like_an_english_one(db: Database, function: str, statement: str) -> None:
