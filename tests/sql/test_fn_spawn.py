@@ -139,7 +139,8 @@ def test_an_option_is_stored_as_it_was_meant(db: Database, options: Any, column:
 
 @pytest.mark.parametrize("option", ["headers", "cancellation"])
 def test_json_null_in_an_option_stays_json_null(db: Database, option: str) -> None:
-    spawn(db, **{option: None})
+    given: dict[str, Any] = {option: None}
+    spawn(db, **given)
 
     assert db.one(f"select jsonb_typeof({option}) from absurd.t_q") == "null"
 

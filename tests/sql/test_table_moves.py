@@ -144,7 +144,8 @@ def woken(db: Database) -> Any:
 
 
 def stopped(db: Database, before: str) -> Any:
-    task_id = spawn(db, **({"delay_seconds": 500} if before == "sleeping" else {}))
+    delay: Row = {"delay_seconds": 500} if before == "sleeping" else {}
+    task_id = spawn(db, **delay)
     if before == "running":
         claim_one(db)
     db.clock.set(at(10))

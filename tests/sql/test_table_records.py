@@ -157,7 +157,8 @@ def test_a_known_key_returns_the_task_as_it_is_now(db: Database) -> None:
 @pytest.mark.parametrize("before", ["pending", "sleeping", "running"])
 def test_cancelling_takes_unfinished_children_along_whatever_their_state(db: Database, before: str) -> None:
     parent = running(db)["task_id"]
-    child = spawn(db, parent_task_id=parent, **({"delay_seconds": 50} if before == "sleeping" else {}))
+    delay: Row = {"delay_seconds": 50} if before == "sleeping" else {}
+    child = spawn(db, parent_task_id=parent, **delay)
     if before == "running":
         claim_one(db)
     grandchild = spawn(db, parent_task_id=child)
@@ -192,19 +193,32 @@ def test_a_child_says_nothing_of_its_parents_workflow(db: Database) -> None:
     assert len(db.rows("select 1 from absurd.workflow_run")) == 1
 
 
-def test_a_retry_starts_the_clock_of_max_duration_anew(db: Database) -> None:
+@pytest.mark.parametrize(("next_start", "after"), [(149, "sleeping"), (150, "cancelled")])
+def test_a_retry_starts_the_clock_of_max_duration_anew(db: Database, next_start: int, after: str) -> None:
+    task = running(db, cancellation={"max_duration": 50})
+    fail(db, task, retryable=False)
+    db.clock.set(at(100))
+    db.conn.execute("""select absurd.retry_task(%s, %s, '{"max_attempts": 9}')""", (Q, task["task_id"]))
+    again = claim_one(db)
+    assert again["task_id"] == task["task_id"]
+
+    fail(db, again, retry_at=at(next_start))
+
+    assert state(db, task["task_id"]) == after
+
+
+@pytest.mark.parametrize(("now", "after"), [(149, "running"), (150, "cancelled")])
+def test_a_retried_task_is_cancelled_when_its_new_clock_has_run_out(db: Database, now: int, after: str) -> None:
     task = running(db, cancellation={"max_duration": 50})
     fail(db, task, retryable=False)
     db.clock.set(at(100))
     db.conn.execute("select absurd.retry_task(%s, %s)", (Q, task["task_id"]))
+    claim_one(db, lease=1000)
+    db.clock.set(at(now))
 
-    again = claim_one(db)
+    assert claim(db) == []
 
-    assert again["task_id"] == task["task_id"]
-    db.clock.set(at(149))
-    fail(db, again, retryable=True)
-    assert state(db, task["task_id"]) == "failed"
-    assert workflow(db, task["task_id"])["error"] == "why"
+    assert state(db, task["task_id"]) == after
 
 
 def rows_of(db: Database, task_id: Any) -> list[int]:
