@@ -189,6 +189,17 @@ def test_a_heartbeat_answers_each_claim(db: Database) -> None:
     assert sorted(s for (s,) in rows) == ["cancelled", "lost", "lost", "lost", "ok"]
 
 
+@pytest.mark.parametrize("call", ["heartbeat(%s, %s, 60)", "release_claims(%s, %s)"])
+def test_a_claim_of_another_queue_is_lost_not_busy(db: Database, call: str) -> None:
+    task = running(db)
+    run(db, "select absurd.create_queue('r')")
+    claims = json.dumps([{"task_id": str(task["task_id"]), "epoch": task["claim_epoch"]}])
+
+    assert db.rows(f"select status from absurd.{call}", "r", claims) == [("lost",)]
+
+    assert state(db, task["task_id"]) == "running"
+
+
 @pytest.mark.parametrize("claims", [None, "{}", "5", '[{"task_id": "x", "epoch": 1}]', '[{"task_id": null, "epoch": "y"}]'])
 @pytest.mark.parametrize("call", ["heartbeat(%s, %s, 60)", "release_claims(%s, %s)"])
 def test_claims_are_a_list_of_task_and_epoch(db: Database, call: str, claims: str | None) -> None:

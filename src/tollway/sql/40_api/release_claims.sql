@@ -22,7 +22,8 @@ begin
                     order by t.task_id for no key update skip locked);
   v_held := array(
     select t.task_id from absurd._claims(p_claims) c
-    join absurd.task t on t.task_id = c.task_id and t.claim_epoch = c.epoch and t.state = 'running');
+    join absurd.task t on t.task_id = c.task_id and t.queue_name = p_queue_name and t.claim_epoch = c.epoch
+                      and t.state = 'running');
   update absurd.task t
   set state = 'pending', move_event = 'run.released', move_detail = null, available_at = absurd.current_time()
   where t.task_id = any (v_held) and t.task_id = any (v_locked);
