@@ -125,6 +125,11 @@ class WorkerProcess:
     def wait(self, within: float = DEADLINE) -> int:
         return self.process.wait(within)
 
+    def says(self, text: str) -> None:
+        """Read its log up to a line with `text`: two signals sent at once may arrive as one."""
+        assert self.process.stderr is not None
+        assert any(text in line for line in self.process.stderr), f"it ended without saying {text!r}"
+
     def stderr(self) -> str:
         assert self.process.stderr is not None
         return self.process.stderr.read()

@@ -53,6 +53,7 @@ def test_a_second_signal_does_not_wait_for_handlers(app: Tollway, look: Database
     with WorkerProcess(app.dsn, "--grace", "600", **started(tmp_path)) as worker:
         eventually_sync((tmp_path / "started").exists)
         worker.signal(signal.SIGTERM)
+        worker.says("draining")
         later = crashing.app.start_sync(crashing.quick, 1, conn=look.connection)
         worker.signal(signal.SIGTERM)
         assert worker.wait() == 0
