@@ -18,15 +18,19 @@ begin
   loop
     execute format('grant execute on function %s to tollway_operator', v_function.signature);
     if v_function.name in ('claim_task', 'claim_tasks', 'complete_run', 'fail_run', 'schedule_run', 'extend_claim', 'heartbeat',
-        'release_claims', 'set_task_checkpoint_state', 'await_event', 'worker_sync', 'worker_idle', 'worker_busy') then
+        'release_claims', 'set_task_checkpoint_state', 'await_event', 'worker_sync', 'worker_idle', 'worker_busy', 'set_on_move') then
       execute format('grant execute on function %s to tollway_worker', v_function.signature);
     elsif v_function.name in ('spawn_task', 'spawn_tasks', 'emit_event', 'get_task_result', 'get_task_checkpoint_state',
         'get_task_checkpoint_states', 'current_time', 'list_queues', 'get_queue_policy', 'get_schema_version', 'portable_uuidv7',
-        'uuidv7_timestamp', 'uuidv7_floor', 'retry_delay_seconds', 'validate_queue_name', 'cancel_task', 'run_id_of', 'task_id_of') then
+        'uuidv7_timestamp', 'uuidv7_floor', 'week_bucket_utc', 'partition_week_tag', 'retry_delay_seconds', 'validate_queue_name',
+        'cancel_task', 'run_id_of', 'task_id_of') then
       execute format('grant execute on function %s to tollway_worker, tollway_client', v_function.signature);
     end if;
   end loop;
+  -- called by functions that run as their caller
+  grant execute on function absurd._named_queue(text), absurd._cron_lacks(), absurd._require_cron(), absurd._cron_scope(text)
+    to tollway_operator;
   grant execute on function absurd.run_id_of(uuid, integer), absurd.task_id_of(uuid), absurd.current_time() to tollway_reader;
-  grant execute on function absurd.verify() to tollway_reader;
+  grant execute on function absurd.verify(), absurd.list_on_move(text) to tollway_reader;
 end
 $$;

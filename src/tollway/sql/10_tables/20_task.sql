@@ -44,6 +44,7 @@ create table absurd.task (
   workflow_run_id  uuid not null,                            -- the root task's id
   detached         boolean not null default false,           -- a cancelled parent leaves it alone
   created_by       text,
+  handles_task_id  uuid,                                     -- the task whose move this one answers, or its root does (absurd.on_move)
   workflow_version text,
   workflow_hash    text,
 

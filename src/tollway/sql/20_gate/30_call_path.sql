@@ -79,8 +79,12 @@ declare
 begin
   if v_text <> '' then
     v_at := strpos(v_source, v_text);
-    if v_at = 0 and v_text like 'select%' then
+    if v_at = 0 and strpos(v_source, 'perform' || substr(v_text, 7)) > 0 and v_text like 'select%' then
       v_text := 'perform' || substr(v_text, 7);   -- what PERFORM becomes
+      v_at := strpos(v_source, v_text);
+    elsif v_at = 0 then   -- INTO in the middle of a statement becomes blanks
+      v_source := regexp_replace(regexp_replace(v_source, '\minto\s+(strict\s+)?[\w.]+(\s*,\s*[\w.]+)*', '', 'g'), '\s+', ' ', 'g');
+      v_text := regexp_replace(v_text, '\s+', ' ', 'g');
       v_at := strpos(v_source, v_text);
     end if;
   end if;

@@ -18,6 +18,13 @@ begin
     raise exception 'relation "absurd.t_%" does not exist', new.queue_name
       using errcode = '42P01', hint = format('Queue "%s" does not exist; create it with absurd.create_queue.', new.queue_name);
   end if;
+  if new.handles_task_id is null and new.idempotency_key like 'on\_move:%' then
+    raise exception 'idempotency key "%" begins with on_move:', new.idempotency_key
+      using errcode = 'TW301', hint = 'The keys of tasks that answer a move begin so, and nobody else''s: choose another.';
+  end if;
+  if new.parent_task_id is not null then
+    new.handles_task_id := (select p.handles_task_id from absurd.task p where p.task_id = new.parent_task_id);
+  end if;
   new.seq := 1;
   new.moved := true;
   new.last_state := 'new';
@@ -42,6 +49,7 @@ declare
 begin
   if new.task_id <> old.task_id or new.queue_name <> old.queue_name or new.task_name <> old.task_name
      or new.parent_task_id is distinct from old.parent_task_id or new.workflow_run_id <> old.workflow_run_id
+     or new.handles_task_id is distinct from old.handles_task_id
      or new.claim_epoch < old.claim_epoch then
     raise exception 'task %: id, queue, name, parent and workflow never change, and a claim epoch never goes back', old.task_id
       using errcode = 'TW101', hint = 'Change a task through the functions of schema absurd.';

@@ -11,14 +11,13 @@ declare
   v_context text;
   v_moved   integer;
   v_roots   integer;
-  v_ended   uuid[];  v_awake uuid[];  v_over uuid[];  v_stopped uuid[];
-  v_due     text[];
+  v_ended   uuid[];  v_awake uuid[];  v_over uuid[];  v_stopped uuid[];  v_due text[];
 begin
   select count(*), count(*) filter (where n.parent_task_id is null),
          array_agg(n.task_id) filter (where n.ended_attempt is not null),
          array_agg(n.task_id) filter (where n.last_state = 'sleeping'),
          array_agg(n.task_id) filter (where n.ended_at is not null),
-         array_agg(n.task_id) filter (where n.state = 'cancelled'),
+         array_agg(n.task_id) filter (where n.state in ('cancelled', 'failed')),
          array_agg(distinct n.queue_name) filter (where n.state = 'pending')
   into v_moved, v_roots, v_ended, v_awake, v_over, v_stopped, v_due
   from new_rows n
@@ -71,6 +70,11 @@ begin
     where n.moved and n.parent_task_id is null and w.workflow_run_id = n.task_id;
   end if;
 
+  if exists (select from absurd.on_move) then
+    perform absurd._on_move(array(
+      select n.task_id from new_rows n join absurd.on_move h on h.queue_name = n.queue_name and h.to_state = n.state
+      where n.moved and n.handles_task_id is null and (h.task_name is null or h.task_name = n.task_name)));
+  end if;
   perform absurd._wake_awaiters(v_over) where v_over is not null;
   perform absurd._cancel_children(v_stopped) where v_stopped is not null;
   perform absurd._notify_idle(v_due) where v_due is not null;

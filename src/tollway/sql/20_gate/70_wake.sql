@@ -65,8 +65,8 @@ begin
 end
 $$;
 
--- _cancel_children: a cancelled task takes its unfinished children along, unless they are detached.
-create or replace function absurd._cancel_children(p_cancelled uuid[]) returns void
+-- _cancel_children: a task that was cancelled or failed takes its unfinished children along, unless they are detached.
+create or replace function absurd._cancel_children(p_stopped uuid[]) returns void
 language plpgsql
 set search_path = pg_catalog, pg_temp
 as $$
@@ -76,19 +76,21 @@ declare
 begin
   v_ids := array(
     select c.task_id from absurd.task c
-    where c.parent_task_id = any (p_cancelled) and not c.detached and c.state in ('pending', 'sleeping', 'running'));
+    where c.parent_task_id = any (p_stopped) and not c.detached and c.state in ('pending', 'sleeping', 'running'));
   if cardinality(v_ids) = 0 then
     return;
   end if;
   v_locked := array(select t.task_id from absurd.task t where t.task_id = any (v_ids)
                     order by t.task_id for no key update skip locked);
   insert into absurd.follow_up (task_id, kind, detail)
-  select i.id, 'cancel', absurd._cancel_reason('parent', null) from unnest(v_ids) i(id) where i.id <> all (v_locked);
+  select t.task_id, 'cancel', absurd._parent_stopped(t.parent_task_id)
+  from absurd.task t where t.task_id = any (v_ids) and t.task_id <> all (v_locked);
 
   update absurd.task t
-  set state = 'cancelled', move_event = 'task.cancelled', error = absurd._cancel_reason('parent', null),
-      move_detail = jsonb_build_object('reason', absurd._cancel_reason('parent', null), 'parent', t.parent_task_id)
-  where t.task_id = any (v_locked) and t.state in ('pending', 'sleeping', 'running');
+  set state = 'cancelled', move_event = 'task.cancelled', error = r.reason,
+      move_detail = jsonb_build_object('reason', r.reason, 'parent', r.parent)
+  from (select p.id as parent, absurd._parent_stopped(p.id) as reason from unnest(p_stopped) p(id)) r
+  where t.task_id = any (v_locked) and t.parent_task_id = r.parent and t.state in ('pending', 'sleeping', 'running');
 end
 $$;
 
@@ -107,4 +109,13 @@ as $$
       when 'deadline' then 'its deadline passed'
       else 'cancelled on request' end),
     'by', session_user))
+$$;
+
+-- _parent_stopped: why a task's children are cancelled.
+create or replace function absurd._parent_stopped(p_parent uuid) returns jsonb
+language sql stable
+set search_path = pg_catalog, pg_temp
+as $$
+  select absurd._cancel_reason('parent', (
+    select format('its parent %s failed', t.task_id) from absurd.task t where t.task_id = p_parent and t.state = 'failed'))
 $$;

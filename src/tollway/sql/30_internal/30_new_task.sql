@@ -30,6 +30,8 @@ begin
   v_task.parent_task_id := p_parent.task_id;
   v_task.workflow_run_id := coalesce(p_parent.workflow_run_id, v_task.task_id);
   if v_options = '{}' then
+    v_task.deadline := p_parent.deadline;   -- a child never outlives its parent's deadline, unless it is detached
+    v_task.cancel_at := p_parent.deadline;
     return v_task;
   end if;
 
@@ -53,11 +55,10 @@ begin
     v_task.state := 'sleeping';
     v_task.move_detail := jsonb_build_object('start_at', v_task.available_at);
   end if;
-  v_task.deadline := absurd._time_option('deadline', v_options -> 'deadline');
-  if p_parent.task_id is not null and not coalesce(absurd._flag_option('detached', v_options -> 'detached'), false) then
-    v_task.deadline := least(v_task.deadline, p_parent.deadline);
-  end if;
   v_task.detached := coalesce(absurd._flag_option('detached', v_options -> 'detached'), false);
+  v_task.deadline := least(absurd._time_option('deadline', v_options -> 'deadline'),
+                           p_now + absurd._number_option('deadline_seconds', v_options -> 'deadline_seconds', 0, 3e9) * interval '1 second',
+                           case when not v_task.detached then p_parent.deadline end);
   v_task.tags := absurd._tags(v_options -> 'tags');
   v_task.created_by := absurd._text_option('created_by', v_options -> 'created_by');
   v_task.workflow_version := absurd._text_option('workflow_version', v_options -> 'workflow_version');

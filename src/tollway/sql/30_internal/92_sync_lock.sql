@@ -1,7 +1,8 @@
 -- worker_sync, second: lock, in the order that every function keeps: events by name, tasks by id. Nothing is waited for,
--- so one held row makes its own operations busy and no others; only a first emission not yet committed is.
+-- so one held row makes its own operations busy and no others; only a first emission not yet committed is. A strict call
+-- waits: it takes the same rows in the same order, and then finds all of them.
 create or replace function absurd._sync_lock(
-  p_queue_name text, p_ops absurd.sync_op[], out tasks uuid[], out events text[]
+  p_queue_name text, p_ops absurd.sync_op[], p_wait boolean, out tasks uuid[], out events text[], out queues text[]
 )
 language plpgsql
 set search_path = pg_catalog, pg_temp
@@ -11,18 +12,7 @@ declare
                            where o.op in ('emit', 'await') and o.status is null order by 1);
   v_ids    uuid[];
 begin
-  if cardinality(v_events) > 0 then
-    -- only what is missing: on conflict would wait for whoever emits an event that is there
-    insert into absurd.event (queue_name, event_name)
-    select p_queue_name, i.name from unnest(v_events) i(name)
-    where not exists (select from absurd.event e where e.queue_name = p_queue_name and e.event_name = i.name)
-    on conflict do nothing;
-    events := array(
-      select e.event_name from absurd.event e
-      where e.queue_name = p_queue_name and e.event_name = any (v_events)
-      order by e.event_name
-      for no key update skip locked);
-  end if;
+  events := absurd._sync_lock_events(p_queue_name, v_events, p_wait);
   v_ids := array(select o.task_id from unnest(p_ops) o where o.status is null);
   if cardinality(v_events) > 0 then
     -- whoever an emission wakes
@@ -33,7 +23,54 @@ begin
   end if;
   -- whose end is awaited: it must not end unseen between our look and our registration
   v_ids := v_ids || array(select o.awaited from unnest(p_ops) o where o.awaited is not null and o.status is null);
+  if p_wait then
+    perform from absurd.task t where t.task_id = any (v_ids) order by t.task_id for no key update;
+  end if;
   tasks := array(
     select t.task_id from absurd.task t where t.task_id = any (v_ids) order by t.task_id for no key update skip locked);
+  if exists (select from unnest(p_ops) o where o.op = 'spawn' and o.status is null) then
+    -- where children go: drop_queue must not come between our look and the insert, which would fail the whole call
+    queues := array(select distinct o.spec ->> 'queue' from unnest(p_ops) o where o.op = 'spawn' and o.status is null);
+    if p_wait then
+      perform from absurd.queues q where q.queue_name = any (queues) order by q.queue_name for key share;
+    end if;
+    queues := array(
+      select q.queue_name from absurd.queues q where q.queue_name = any (queues) order by q.queue_name for key share skip locked);
+  end if;
+end
+$$;
+
+-- _sync_lock_events: which of these events, in this order, are ours. One probe each: while the table has no statistics, a
+-- statement for all of them is planned as a scan of the whole queue.
+create or replace function absurd._sync_lock_events(p_queue_name text, p_events text[], p_wait boolean) returns text[]
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  v_event   text;
+  v_missing text[] := '{}';
+  v_locked  text[] := '{}';
+begin
+  foreach v_event in array p_events loop
+    if not exists (select from absurd.event e where e.queue_name = p_queue_name and e.event_name = v_event) then
+      v_missing := v_missing || v_event;
+    end if;
+  end loop;
+  if cardinality(v_missing) > 0 then
+    -- only what is missing: on conflict would wait for whoever emits an event that is there
+    insert into absurd.event (queue_name, event_name)
+    select p_queue_name, i.name from unnest(v_missing) i(name) order by i.name
+    on conflict do nothing;
+  end if;
+  foreach v_event in array p_events loop
+    if p_wait then
+      perform from absurd.event e where e.queue_name = p_queue_name and e.event_name = v_event for no key update;
+    end if;
+    perform from absurd.event e where e.queue_name = p_queue_name and e.event_name = v_event for no key update skip locked;
+    if found then
+      v_locked := v_locked || v_event;
+    end if;
+  end loop;
+  return v_locked;
 end
 $$;

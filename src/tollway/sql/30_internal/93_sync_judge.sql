@@ -1,7 +1,7 @@
 -- worker_sync, third: what may each operation do? Read in the statement after the locks, so nothing can change any more.
 -- Refused, conflicting and busy operations stop the later ones of their task; so does an operation that ends the run.
 create or replace function absurd._sync_judge(
-  p_queue_name text, p_ops absurd.sync_op[], p_tasks uuid[], p_events text[]
+  p_queue_name text, p_ops absurd.sync_op[], p_tasks uuid[], p_events text[], p_queues text[]
 ) returns absurd.sync_op[]
 language plpgsql
 set search_path = pg_catalog, pg_temp
@@ -10,16 +10,14 @@ set enable_mergejoin = off
 as $$
 begin
   return array(
-    select row(j.n, j.op, j.task_id, j.epoch, j.step, j.event, j.awaited, j.value, j.moment, j.retryable, j.duration_ms,
-               j.attempt, case when j.over then 'skipped' else j.verdict end, j.error,
-               case when j.verdict = 'already' and j.op in ('await', 'await_task') then 'suspended' end, null)::absurd.sync_op
+    select absurd._sync_judged(j.op, j.attempt, case when j.over then 'skipped' else j.verdict end, j.child)
     from (
       select o.*, coalesce(bool_or(o.verdict in ('refused', 'conflict', 'busy')
-                                   or o.verdict = 'ok' and o.op not in ('checkpoint', 'emit', 'await', 'await_task'))
-               over (partition by o.task_id, o.epoch order by o.n rows between unbounded preceding and 1 preceding), false) as over
+                                   or o.verdict = 'ok' and (o.op).op not in ('checkpoint', 'emit', 'spawn', 'await', 'await_task'))
+               over (partition by (o.op).task_id, (o.op).epoch order by (o.op).n
+                     rows between unbounded preceding and 1 preceding), false) as over
       from (
-        select i.n, i.op, i.task_id, i.epoch, i.step, i.event, i.awaited, i.value, i.moment, i.retryable, i.duration_ms, i.error,
-               t.attempt,
+        select i as op, t.attempt, case when i.op = 'spawn' then first_value(i.child) over step end as child,
                case
                  when i.status is not null then i.status
                  when t.task_id is null then 'stale'
@@ -30,7 +28,13 @@ begin
                        select case when c.state is not distinct from i.value and c.status = 'committed' then 'already' else 'conflict' end
                        from absurd.checkpoint c where c.task_id = i.task_id and c.checkpoint_name = i.step),
                        case when row_number() over step = 1 then 'ok'
-                            when i.value is not distinct from first_value(i.value) over step then 'already' else 'conflict' end)
+                            when i.value is not distinct from first_value(i.value) over step and first_value(i.op) over step = i.op
+                              then 'already' else 'conflict' end)
+                     when i.op = 'spawn' then coalesce((
+                       select case when i.child is not null then 'already' else 'conflict' end
+                       from absurd.checkpoint c where c.task_id = i.task_id and c.checkpoint_name = i.step),
+                       case when row_number() over step > 1 then case first_value(i.op) over step when i.op then 'already' else 'conflict' end
+                            when i.spec ->> 'queue' <> all (p_queues) then 'busy' else 'ok' end)
                      when i.op in ('emit', 'await') and i.event <> all (p_events) then 'busy'
                      when i.op = 'await_task' and i.awaited <> all (p_tasks)
                           and exists (select from absurd.task a where a.task_id = i.awaited) then 'busy'
@@ -42,10 +46,25 @@ begin
                end as verdict
         from unnest(p_ops) i
         left join absurd.task t on t.task_id = i.task_id and t.queue_name = p_queue_name
-        window step as (partition by i.task_id, i.epoch, i.op, i.step order by i.n)
+        window step as (partition by i.task_id, i.epoch, i.op in ('checkpoint', 'spawn'), i.step order by i.n)
       ) o
     ) j
-    order by j.n);
+    order by (j.op).n);
+end
+$$;
+
+create or replace function absurd._sync_judged(p_op absurd.sync_op, p_attempt integer, p_status text, p_child uuid) returns absurd.sync_op
+language plpgsql immutable
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+  p_op.attempt := p_attempt;
+  p_op.status := p_status;
+  p_op.child := p_child;
+  if p_status = 'already' and p_op.op in ('await', 'await_task') then
+    p_op.outcome := 'suspended';
+  end if;
+  return p_op;
 end
 $$;
 
@@ -60,6 +79,9 @@ begin
       select from absurd.checkpoint c
       where c.task_id = p_op.task_id and c.checkpoint_name = p_op.step and c.claim_epoch = p_op.epoch
         and c.state is not distinct from p_op.value)
+    when p_op.op = 'spawn' then exists (
+      select from absurd.checkpoint c
+      where c.task_id = p_op.task_id and c.checkpoint_name = p_op.step and c.claim_epoch = p_op.epoch and p_op.child is not null)
     when p_op.op = 'complete' then exists (
       select from absurd.run r
       where r.task_id = p_op.task_id and r.claim_epoch = p_op.epoch and r.state = 'completed' and r.result is not distinct from p_op.value)

@@ -7,24 +7,31 @@ as $$
 begin
   -- on conflict: the same step twice in one call; the first wins, as everywhere
   insert into absurd.checkpoint (task_id, checkpoint_name, queue_name, state, attempt, claim_epoch, updated_at, duration_ms)
-  select o.task_id, o.step, p_queue_name, o.value, o.attempt, o.epoch, absurd.current_time(), o.duration_ms
+  select o.task_id, o.step, p_queue_name, case o.op when 'spawn' then absurd._spawned(o.child, o.spec ->> 'queue') else o.value end,
+         o.attempt, o.epoch, absurd.current_time(), o.duration_ms
   from unnest(p_ops) o
-  where o.op = 'checkpoint' and o.status = 'ok'
+  where o.op in ('checkpoint', 'spawn') and o.status = 'ok'
   order by o.n
   on conflict do nothing;
 end
 $$;
 
+-- First emissions, in one statement, so that the gate wakes whoever waits for them once. By ctid, which the lock holds still:
+-- while the table has no statistics, a join on the names is planned as a scan of the whole queue.
 create or replace function absurd._sync_emit(p_queue_name text, p_ops absurd.sync_op[]) returns void
 language plpgsql
 set search_path = pg_catalog, pg_temp
+set enable_hashjoin = off
+set enable_mergejoin = off
 as $$
 begin
   update absurd.event e
   set payload = o.value, emitted_at = absurd.current_time()
   from (select distinct on (i.event) i.event, i.value from unnest(p_ops) i
-        where i.op = 'emit' and i.status = 'ok' order by i.event, i.n) o
-  where e.queue_name = p_queue_name and e.event_name = o.event and e.emitted_at is null;
+        where i.op = 'emit' and i.status = 'ok' order by i.event, i.n) o,
+       lateral (select h.ctid as place from absurd.event h
+                where h.queue_name = p_queue_name and h.event_name = o.event and h.emitted_at is null offset 0) h
+  where e.ctid = h.place;
 end
 $$;
 
@@ -43,7 +50,7 @@ begin
   from unnest(p_ops) o
   where o.op = 'complete' and o.status = 'ok' and t.task_id = o.task_id;
 
-  if exists (select from unnest(p_ops) o where o.op not in ('complete', 'checkpoint') and o.status = 'ok') then
+  if exists (select from unnest(p_ops) o where o.op in ('fail', 'sleep', 'put_back', 'release') and o.status = 'ok') then
     update absurd.task t
     set state = f.state, move_event = f.move_event, move_detail = f.detail, attempt = f.attempt, available_at = f.available_at,
         error = f.error

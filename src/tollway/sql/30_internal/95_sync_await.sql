@@ -10,27 +10,24 @@ declare
   v_now timestamptz := absurd.current_time();
 begin
   v_ops := array(
-    select row(o.n, o.op, o.task_id, o.epoch, o.step, o.event, o.awaited, o.value, o.moment, o.retryable, o.duration_ms, o.attempt,
-               case when w.outcome is not null and c.task_id is not null then 'already' else o.status end, o.error,
-               coalesce(w.outcome, o.outcome), case when w.outcome in ('event', 'ended') then coalesce(c.state, e.payload, a.payload) end
-           )::absurd.sync_op
+    select absurd._sync_awaited(
+             o, case when w.outcome is not null and c.task_id is not null then 'already' else o.status end,
+             coalesce(w.outcome, o.outcome), case when w.outcome in ('event', 'ended') then coalesce(c.state, e.payload, a.payload) end)
     from unnest(p_ops) o
     left join absurd.task t on o.op in ('await', 'await_task') and o.status = 'ok' and t.task_id = o.task_id
     left join absurd.checkpoint c on c.task_id = t.task_id and c.checkpoint_name = o.step
     left join absurd.event e on o.op = 'await' and e.queue_name = p_queue_name and e.event_name = o.event and e.emitted_at is not null
     left join lateral absurd._ended_task(o.awaited) a on o.op = 'await_task' and o.status = 'ok'
-    left join lateral (select case
-      when t.task_id is null then null
-      when c.status = 'timed_out' then 'timed_out'
-      when o.op = 'await' and (c.task_id is not null or e.emitted_at is not null) then 'event'
-      when o.op = 'await_task' and (c.task_id is not null or a.payload is not null) then 'ended'
-      when t.wake_event = coalesce(o.event, o.awaited::text) and t.event_payload is null then 'timed_out'
-      else 'suspended' end as outcome) w on true
+    left join lateral (
+      select case f.outcome when 'happened' then case o.op when 'await' then 'event' else 'ended' end else f.outcome end as outcome
+      from (select case when t.task_id is not null then absurd._wait_outcome(
+              c.status, e.emitted_at is not null or a.payload is not null, t.wake_event, t.event_payload,
+              coalesce(o.event, o.awaited::text)) end as outcome offset 0) f) w on true
     order by o.n);
   -- a suspended run does nothing more
   v_ops := array(
-    select case when s.over and (s.op).status = 'ok' and (s.op).op not in ('checkpoint', 'emit')
-                then jsonb_populate_record(s.op, '{"status": "skipped", "outcome": null, "payload": null}') else s.op end
+    select case when s.over and (s.op).status = 'ok' and (s.op).op not in ('checkpoint', 'emit', 'spawn')
+                then absurd._sync_awaited(s.op, 'skipped', null, null) else s.op end
     from (select o as op, bool_or(o.outcome = 'suspended' and o.status = 'ok')
                  over (partition by o.task_id, o.epoch order by o.n rows between unbounded preceding and 1 preceding) as over
           from unnest(v_ops) o) s
@@ -61,6 +58,18 @@ begin
   from unnest(v_ops) o
   where o.outcome = 'suspended' and o.status = 'ok' and t.task_id = o.task_id;
   return v_ops;
+end
+$$;
+
+create or replace function absurd._sync_awaited(p_op absurd.sync_op, p_status text, p_outcome text, p_payload jsonb) returns absurd.sync_op
+language plpgsql immutable
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+  p_op.status := p_status;
+  p_op.outcome := p_outcome;
+  p_op.payload := p_payload;
+  return p_op;
 end
 $$;
 

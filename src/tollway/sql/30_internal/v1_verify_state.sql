@@ -23,6 +23,11 @@ as $$
   select 'queue_is_there', t.queue_name, t.task_id, null
   from absurd.task t where not exists (select from absurd.queues q where q.queue_name = t.queue_name)
   union all
+  select 'on_move_has_its_queues', h.queue_name, null, jsonb_build_object('handler_queue', h.handler_queue, 'handler_task', h.handler_task)
+  from absurd.on_move h
+  where not exists (select from absurd.queues q where q.queue_name = h.queue_name)
+     or not exists (select from absurd.queues q where q.queue_name = h.handler_queue)
+  union all
   select 'parent_is_there_or_purged', t.queue_name, t.task_id, jsonb_build_object('parent', t.parent_task_id)
   from absurd.task t
   where t.parent_task_id is not null and not exists (select from absurd.task p where p.task_id = t.parent_task_id)

@@ -20,13 +20,17 @@ create or replace function absurd.claim_task(
 language plpgsql
 security definer
 set search_path = pg_catalog, pg_temp
+-- a plan made while the tables were small, or before they were analyzed, must not read them whole once they are large
+set enable_seqscan = off
+set enable_bitmapscan = off
+set jit = off   -- before PostgreSQL 18 what is switched off only looks expensive, and its price would start the compiler
 as $$
 declare
   v_worker   text := coalesce(nullif(p_worker_id, ''), 'worker');
   v_lease    interval := make_interval(secs => case when coalesce(p_claim_timeout, 30) <= 0 then 86400 else coalesce(p_claim_timeout, 30) end);
   v_qty      integer := greatest(coalesce(p_qty, 1), 1);
   v_now      timestamptz := absurd.current_time();
-  v_priority smallint;
+  v_priority integer := -32769;   -- below the lowest
   v_more     uuid[];
   v_ids      uuid[] := '{}';
 begin
@@ -43,20 +47,20 @@ begin
   end loop;
 
   v_now := absurd.current_time();
-  select min(t.priority) into v_priority from absurd.task t
-  where t.queue_name = p_queue_name and t.state in ('pending', 'sleeping');
-  while v_priority is not null loop
+  while cardinality(v_ids) < v_qty loop
+    v_priority := (   -- not min(): before PostgreSQL 18 that may read every row of the range
+      select t.priority from absurd.task t
+      where t.queue_name = p_queue_name and t.state in ('pending', 'sleeping') and t.priority > v_priority
+      order by t.priority limit 1);
+    exit when v_priority is null;
     v_more := array(
       select t.task_id from absurd.task t
       where t.queue_name = p_queue_name and t.state in ('pending', 'sleeping') and t.priority = v_priority
-        and t.available_at <= v_now
+        and t.available_at <= v_now and (t.cancel_at is null or t.cancel_at > v_now)   -- its rule ends it, at the latest in the next sweep
       order by t.available_at, t.task_id
       limit v_qty - cardinality(v_ids)
       for no key update skip locked);
     v_ids := v_ids || v_more;
-    exit when cardinality(v_ids) >= v_qty;
-    select min(t.priority) into v_priority from absurd.task t
-    where t.queue_name = p_queue_name and t.state in ('pending', 'sleeping') and t.priority > v_priority;
   end loop;
   if cardinality(v_ids) = 0 then
     return;

@@ -20,6 +20,8 @@ create or replace function absurd.claim_tasks(
 language plpgsql
 security definer
 set search_path = pg_catalog, pg_temp
+set enable_hashjoin = off   -- as the gate: by key, however small the tables were when this was planned
+set enable_mergejoin = off
 as $$
 declare
   v_ids uuid[] := array(

@@ -2,7 +2,8 @@
 --
 -- Called by  worker, on a connection of its own
 -- Locks      task rows, by id, with SKIP LOCKED
--- Moves      nothing
+-- Moves      running -> cancelled, when the deadline or max_duration of one's own claim is over: a full worker claims nothing, and
+--            no sweep would come by
 -- Raises     P0001 extend_by · TW301 claims
 -- Retry      safe
 create or replace function absurd.heartbeat(
@@ -13,6 +14,11 @@ create or replace function absurd.heartbeat(
 language plpgsql
 security definer
 set search_path = pg_catalog, pg_temp
+-- by key, however small the tables were when this was planned; the compiler as in claim_task
+set enable_seqscan = off
+set enable_hashjoin = off
+set enable_mergejoin = off
+set jit = off
 as $$
 declare
   v_ids    uuid[];
@@ -26,6 +32,10 @@ begin
   v_locked := array(select t.task_id from absurd.task t where t.task_id = any (v_ids) and t.queue_name = p_queue_name
                     order by t.task_id for no key update skip locked);
   v_now := absurd.current_time();
+  perform absurd._cancel_by_rule(t.task_id, v_now)
+  from absurd._claims(p_claims) c
+  join absurd.task t on t.task_id = c.task_id
+  where t.task_id = any (v_locked) and t.state = 'running' and t.claim_epoch = c.epoch and t.cancel_at <= v_now;
   update absurd.task t
   set claim_expires_at = greatest(t.claim_expires_at, v_now + make_interval(secs => p_extend_by)), heartbeat_at = v_now
   from absurd._claims(p_claims) c

@@ -13,12 +13,16 @@ create or replace function absurd.spawn_tasks(
 language plpgsql
 security definer
 set search_path = pg_catalog, pg_temp
+-- parents are looked up one by one: a hash join would read all tasks there are
+set enable_hashjoin = off
+set enable_mergejoin = off
+set enable_seqscan = off
+set jit = off
 as $$
 declare
-  v_queue   absurd.queues := absurd._queue(p_queue_name, 't');
-  v_now     timestamptz;
-  v_tasks   absurd.task[];
-  v_lost    integer;
+  v_queue absurd.queues := absurd._queue(p_queue_name, 't');
+  v_now   timestamptz;
+  v_tasks absurd.task[];
 begin
   if jsonb_typeof(p_tasks) is distinct from 'array' then
     raise exception 'tasks must be a JSON array, not %', coalesce(jsonb_typeof(p_tasks), 'null')
@@ -34,29 +38,9 @@ begin
     from jsonb_array_elements(p_tasks) with ordinality e(doc, n)
     left join absurd.task p on p.task_id = (e.doc -> 'options' ->> 'parent_task_id')::uuid
     order by e.n);
-  insert into absurd.task select t.* from unnest(v_tasks) t where t.idempotency_key is null;
-  for v_try in 1 .. 10 loop
-    -- keys in one order for everybody, so that two callers with the same keys do not deadlock
-    insert into absurd.task select t.* from unnest(v_tasks) t
-    where t.idempotency_key is not null order by t.idempotency_key, t.task_id
-    on conflict do nothing;
-    select count(*) into v_lost from unnest(v_tasks) t
-    where t.idempotency_key is not null
-      and not exists (select from absurd.task k where k.queue_name = p_queue_name and k.idempotency_key = t.idempotency_key);
-    exit when v_lost = 0;
-  end loop;
-  if v_lost > 0 then
-    -- each time the key was there for the insert and gone for the select
-    raise exception '% idempotency keys in queue "%" were concurrently cleaned up', v_lost, p_queue_name
-      using errcode = '40001', hint = 'Retry spawn_tasks with the same idempotency keys.';
-  end if;
   return query
-    select t.ordinality::integer, i.id, absurd.run_id_of(i.id, coalesce(k.attempt, 1)), coalesce(k.attempt, 1), i.id = t.task_id
-    from unnest(v_tasks) with ordinality t
-    left join lateral (
-      select o.task_id, o.attempt from absurd.task o
-      where t.idempotency_key is not null and o.queue_name = p_queue_name and o.idempotency_key = t.idempotency_key) k on true
-    cross join lateral (select coalesce(k.task_id, t.task_id) as id) i
+    select i.ordinal, i.task_id, absurd.run_id_of(i.task_id, i.attempt), i.attempt, i.created
+    from absurd._insert_tasks(v_tasks) i
     order by 1;
 end
 $$;

@@ -1,28 +1,52 @@
 -- worker_sync: everything a worker has to say since its last call, and new work, in one transaction.
 --
 -- Called by  worker, group-committing its tasks
--- Locks      events by name, then tasks by id, all with SKIP LOCKED: what is held elsewhere is answered busy
--- Moves      running -> completed, failed, pending, sleeping; what claim_task moves; sleeping -> pending for emitted events
--- Raises     TW301 a request that is not one · 42P01 no such queue
+-- Locks      events by name, then tasks by id, then the queues of new children, all with SKIP LOCKED: what is held elsewhere
+--            is answered busy. A strict call waits for them
+-- Moves      running -> completed, failed, pending, sleeping; what claim_task moves; sleeping -> pending for emitted events;
+--            new -> pending or sleeping for children
+-- Raises     TW301 a request that is not one · 42P01 no such queue. A strict call, the last statement of a transaction step on the
+--            user's own connection: TW201 lease lost · AB001 cancelled · TW202 the step is there · a refused operation's own code
 -- Retry      safe: the same request with "resend" answers again, claims included
 create or replace function absurd.worker_sync(
-  p_request jsonb   -- {"queue", "worker", "instance", "call", "resend", "version", "ops": [...], "claim": {"qty", "lease"}}
+  p_request jsonb   -- {"queue", "worker", "instance", "call", "resend", "version", "strict", "brief", "ops": [...], "claim": {"qty", "lease"}}
 ) returns jsonb
 language plpgsql
 security definer
 set search_path = pg_catalog, pg_temp
+set enable_seqscan = off   -- a plan that a worker's session made while the tables were small must not scan them once they are large
+set enable_material = off   -- nor keep what it read of them for a loop
+set plan_cache_mode = force_generic_plan   -- a plan for these very arrays costs more than it saves
 as $$
 declare
   v_queue  absurd.queues := absurd._queue(p_request ->> 'queue', 't');
   v_locked record;
+  v_spawn  record;
   v_ops    absurd.sync_op[];
+  v_done   integer[];   -- numbers of steps that were recorded the shortest way
   v_claims jsonb;
+  v_before timestamptz;
+  v_next   timestamptz;
+  v_strict boolean := coalesce(absurd._flag_option('strict', p_request -> 'strict'), false);
+  v_brief  boolean := coalesce(absurd._flag_option('brief', p_request -> 'brief'), false);   -- leave out what is ok, and no more
   v_qty    integer := absurd._number_option('claim.qty', p_request -> 'claim' -> 'qty', 0, 10000, true);
 begin
-  if p_request -> 'ops' <> '[]' then
+  if nullif(p_request -> 'ops', 'null') <> '[]' then
     v_ops := absurd._sync_read(v_queue, p_request -> 'ops');
-    v_locked := absurd._sync_lock(v_queue.queue_name, v_ops);
-    v_ops := absurd._sync_judge(v_queue.queue_name, v_ops, v_locked.tasks, v_locked.events);
+  end if;
+  if v_strict then
+    perform absurd._sync_check_strict(p_request, v_ops);
+  elsif cardinality(v_ops) > 0 then
+    select s.recorded, s.rest into v_done, v_ops from absurd._sync_steps(v_queue.queue_name, v_ops) s;
+  end if;
+  if cardinality(v_ops) > 0 then
+    v_locked := absurd._sync_lock(v_queue.queue_name, v_ops, v_strict);
+    v_spawn := absurd._sync_children(v_ops, v_locked.tasks);
+    v_ops := absurd._sync_judge(v_queue.queue_name, v_spawn.ops, v_locked.tasks, v_locked.events, v_locked.queues);
+    perform absurd._sync_raise(v_ops) where v_strict;
+    if v_spawn.children is not null then
+      v_ops := absurd._sync_spawn(v_ops, v_spawn.children);
+    end if;
     perform absurd._sync_checkpoints(v_queue.queue_name, v_ops);
     if exists (select from unnest(v_ops) o where o.op in ('emit', 'await', 'await_task') and o.status = 'ok') then
       perform absurd._sync_emit(v_queue.queue_name, v_ops);
@@ -31,12 +55,18 @@ begin
     perform absurd._sync_end(v_ops);
   end if;
   if v_qty > 0 then
+    v_before := absurd.current_time();
     v_claims := absurd._sync_claim(p_request, v_qty);
+    if v_claims is null then
+      -- after the moment before the claim, so that what becomes due between the two is in one of them
+      v_next := absurd._next_due(v_queue.queue_name, v_before);
+    end if;
   end if;
   return jsonb_build_object(
     'call', p_request -> 'call',
-    'ops', absurd._sync_answer(v_ops),
+    'ops', absurd._sync_answer(v_ops, case when not v_brief then v_done end, v_brief),
     'claims', coalesce(v_claims, '[]'),
+    'next_due', v_next,
     'more', coalesce(jsonb_array_length(v_claims) >= v_qty, false),
     'now', absurd.current_time());
 end
