@@ -11,7 +11,10 @@ TollwayError
 ├── ForeignSchema            TW401, SchemaMismatch TW402
 ├── DatabaseUnreachable      TW501
 ├── WorkflowNotRegistered    TW502, DuplicateStep TW503
+├── OrderChanged             TW504, StepTimedOut TW505
 ├── TaskFailed               a task whose result was awaited failed
+│   └── ChildFailed          and it was a child of this workflow
+├── NonRetryable             yours to raise: no further attempt is made
 └── AwaitTimedOut            an event or a result did not come in time
 """
 
@@ -24,6 +27,7 @@ import psycopg
 __all__ = [
     "AwaitTimedOut",
     "CheckpointConflict",
+    "ChildFailed",
     "DatabaseError",
     "DatabaseUnreachable",
     "DerivedRecordWrite",
@@ -37,12 +41,15 @@ __all__ = [
     "InvalidRetryStrategy",
     "KeyCleanedUp",
     "LeaseLost",
+    "NonRetryable",
+    "OrderChanged",
     "PayloadTooDeep",
     "PayloadTooLarge",
     "ReadOnlyView",
     "RowsLeaveOnlyThroughCleanup",
     "RunFailed",
     "SchemaMismatch",
+    "StepTimedOut",
     "TaskCancelled",
     "TaskFailed",
     "TollwayError",
@@ -167,6 +174,18 @@ class DuplicateStep(TollwayError, sqlstate="TW503"):
     """A step name was used twice in one attempt."""
 
 
+class OrderChanged(TollwayError, sqlstate="TW504"):
+    """A record that is found by its order belongs to another place in the code."""
+
+
+class StepTimedOut(TollwayError, TimeoutError, sqlstate="TW505"):
+    """A step's body ran longer than its timeout."""
+
+
+class NonRetryable(TollwayError):
+    """Raise it, or a subclass, in a step or a workflow: the failure is final, whatever the retry policy says."""
+
+
 class EmbeddedUnavailable(TollwayError):
     """The embedded PostgreSQL is not installed or did not start."""
 
@@ -178,6 +197,10 @@ class TaskFailed(TollwayError):
         super().__init__(message, hint=hint)
         self.state = state
         self.reason = reason
+
+
+class ChildFailed(TaskFailed):
+    """A child failed or was cancelled. It is recorded: a further attempt of the parent would meet it again."""
 
 
 class AwaitTimedOut(TollwayError, TimeoutError):

@@ -121,3 +121,39 @@ class Repair:
     task_id: UUID | None
     before: Any
     after: Any
+
+
+@dataclass(frozen=True, slots=True)
+class MoveHook:
+    """When a task of the queue (of one name, or of any) comes to `to_state`, the handler task is spawned with it."""
+
+    queue: str
+    task_name: str | None
+    to_state: State
+    handler_queue: str
+    handler_task: str
+    options: Any
+    created_by: str
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Move:
+    """What a handler of moves is started with. `result` or `error` is there for a task that ended.
+
+    `left_out` names what was too large for the handler's params: read it from the task.
+    """
+
+    task_id: UUID
+    queue: str
+    task_name: str
+    from_state: State | None
+    to_state: State
+    attempt: int
+    workflow_run_id: UUID
+    event: str
+    seq: int
+    at: datetime
+    result: Any = None
+    error: Any = None
+    left_out: Any = None

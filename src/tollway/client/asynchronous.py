@@ -9,17 +9,29 @@ from uuid import UUID
 
 import psycopg
 
-from tollway.client.driver import driver_connection
+from tollway.client.driver import async_driver_connection
 from tollway.errors import from_database
-from tollway.model import Awaited, Checkpoint, ClaimedTask, ClaimStatus, CleanedQueue, QueuePolicy, Repair, Spawned, TaskResult, Violation
-from tollway.protocol import checkpoints, maintenance, queues, runs, tasks
+from tollway.model import (
+    Awaited,
+    Checkpoint,
+    ClaimedTask,
+    ClaimStatus,
+    CleanedQueue,
+    MoveHook,
+    QueuePolicy,
+    Repair,
+    Spawned,
+    TaskResult,
+    Violation,
+)
+from tollway.protocol import checkpoints, hooks, maintenance, queues, runs, tasks
 from tollway.protocol.call import Call
 
 T = TypeVar("T")
 
 
 class AsyncClient:
-    """The functions of schema absurd on one connection of psycopg's.
+    """The functions of schema absurd on one connection, psycopg's or SQLAlchemy's.
 
     Each method is one statement in the transaction the connection is in: nothing is committed here, and nothing
     happens if you roll back. Errors of the database come as the classes of `tollway.errors`. An epoch is the fencing
@@ -29,12 +41,13 @@ class AsyncClient:
     __slots__ = ("_connection",)
 
     def __init__(self, connection: Any) -> None:
-        self._connection: psycopg.AsyncConnection[Any] = driver_connection(connection, psycopg.AsyncConnection)
+        self._connection = connection
 
     async def call(self, call: Call[T]) -> T:
         """Execute one call and decode its answer."""
         try:
-            cursor = await self._connection.execute(call.sql, call.params)
+            connection = await async_driver_connection(self._connection)
+            cursor = await connection.execute(call.sql, call.params)
             rows = await cursor.fetchall() if cursor.description else []
         except psycopg.Error as error:
             typed = from_database(error)
@@ -165,6 +178,29 @@ class AsyncClient:
     async def cleanup_all_queues(self, queue: str | None = None) -> list[CleanedQueue]:
         """One batch of clean-up for each queue, by its own policy."""
         return await self.call(maintenance.cleanup_all_queues(queue))
+
+    async def set_on_move(
+        self,
+        queue: str,
+        task_name: str | None,
+        to_state: str,
+        handler_task: str,
+        *,
+        handler_queue: str | None = None,
+        options: Mapping[str, Any] | None = None,
+    ) -> None:
+        """From now on the gate spawns `handler_task` with every move of such a task to `to_state`."""
+        await self.call(hooks.set_on_move(queue, task_name, to_state, handler_task, handler_queue, options))
+
+    async def remove_on_move(
+        self, queue: str, task_name: str | None, to_state: str, handler_task: str, *, handler_queue: str | None = None
+    ) -> bool:
+        """Stop that; True when there was such a hook."""
+        return await self.call(hooks.remove_on_move(queue, task_name, to_state, handler_task, handler_queue))
+
+    async def list_on_move(self, queue: str | None = None) -> list[MoveHook]:
+        """The hooks of a queue, or of all."""
+        return await self.call(hooks.list_on_move(queue))
 
     async def verify(self) -> list[Violation]:
         """Every disagreement in the database; empty is right."""

@@ -1,4 +1,7 @@
-"""The synchronous client. GENERATED from asynchronous.py by tools/generate_sync.py: change that file."""
+"""The synchronous client.
+
+GENERATED from asynchronous.py by tools/generate_sync.py: change that file.
+"""
 
 from __future__ import annotations
 
@@ -11,8 +14,20 @@ import psycopg
 
 from tollway.client.driver import driver_connection
 from tollway.errors import from_database
-from tollway.model import Awaited, Checkpoint, ClaimedTask, ClaimStatus, CleanedQueue, QueuePolicy, Repair, Spawned, TaskResult, Violation
-from tollway.protocol import checkpoints, maintenance, queues, runs, tasks
+from tollway.model import (
+    Awaited,
+    Checkpoint,
+    ClaimedTask,
+    ClaimStatus,
+    CleanedQueue,
+    MoveHook,
+    QueuePolicy,
+    Repair,
+    Spawned,
+    TaskResult,
+    Violation,
+)
+from tollway.protocol import checkpoints, hooks, maintenance, queues, runs, tasks
 from tollway.protocol.call import Call
 
 T = TypeVar("T")
@@ -29,12 +44,13 @@ class Client:
     __slots__ = ("_connection",)
 
     def __init__(self, connection: Any) -> None:
-        self._connection: psycopg.Connection[Any] = driver_connection(connection, psycopg.Connection)
+        self._connection = connection
 
     def call(self, call: Call[T]) -> T:
         """Execute one call and decode its answer."""
         try:
-            cursor = self._connection.execute(call.sql, call.params)
+            connection = driver_connection(self._connection)
+            cursor = connection.execute(call.sql, call.params)
             rows = cursor.fetchall() if cursor.description else []
         except psycopg.Error as error:
             typed = from_database(error)
@@ -165,6 +181,29 @@ class Client:
     def cleanup_all_queues(self, queue: str | None = None) -> list[CleanedQueue]:
         """One batch of clean-up for each queue, by its own policy."""
         return self.call(maintenance.cleanup_all_queues(queue))
+
+    def set_on_move(
+        self,
+        queue: str,
+        task_name: str | None,
+        to_state: str,
+        handler_task: str,
+        *,
+        handler_queue: str | None = None,
+        options: Mapping[str, Any] | None = None,
+    ) -> None:
+        """From now on the gate spawns `handler_task` with every move of such a task to `to_state`."""
+        self.call(hooks.set_on_move(queue, task_name, to_state, handler_task, handler_queue, options))
+
+    def remove_on_move(
+        self, queue: str, task_name: str | None, to_state: str, handler_task: str, *, handler_queue: str | None = None
+    ) -> bool:
+        """Stop that; True when there was such a hook."""
+        return self.call(hooks.remove_on_move(queue, task_name, to_state, handler_task, handler_queue))
+
+    def list_on_move(self, queue: str | None = None) -> list[MoveHook]:
+        """The hooks of a queue, or of all."""
+        return self.call(hooks.list_on_move(queue))
 
     def verify(self) -> list[Violation]:
         """Every disagreement in the database; empty is right."""

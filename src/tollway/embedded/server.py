@@ -10,6 +10,7 @@ import atexit
 import contextlib
 import fcntl
 import hashlib
+import logging
 import os
 import secrets
 import signal
@@ -22,6 +23,8 @@ from types import TracebackType
 
 from tollway.embedded.binaries import Binaries
 from tollway.errors import EmbeddedUnavailable
+
+log = logging.getLogger("tollway")
 
 _SOCKET_PATH_LIMIT = 100  # of 107 bytes, less ".s.PGSQL.NNNNN" added by PostgreSQL and counted below
 _SOCKET_NAME = "/.s.PGSQL.5432"
@@ -105,24 +108,40 @@ class EmbeddedPostgres:
             if self._use is None:
                 self._use = os.open(self._beside("users"), os.O_RDWR | os.O_CREAT, 0o666)
                 fcntl.flock(self._use, fcntl.LOCK_SH)
-                atexit.register(self.stop)
+                atexit.register(self._leave)
         return self
 
     def stop(self) -> None:
-        """Leave; the last user stops the server, with its data safe on disk."""
+        """Leave; the last user stops the server, with its data safe on disk.
+
+        Raises:
+            EmbeddedUnavailable: it was told to stop and still runs.
+        """
         if self._use is None:
             return
         use, self._use = self._use, None
-        atexit.unregister(self.stop)
+        atexit.unregister(self._leave)
         with self._locked(), contextlib.closing(os.fdopen(use, "r+b", buffering=0)):
             try:
                 fcntl.flock(use, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
                 return
             if self._answers():
-                self._binaries.run("pg_ctl", "-D", str(self.data_dir), "-m", "fast", "-w", "stop")
+                done = self._binaries.run("pg_ctl", "-D", str(self.data_dir), "-m", "fast", "-w", "-t", "60", "stop", timeout=90)
+                if done.returncode != 0 and self._answers():  # it may have gone by itself just before
+                    raise EmbeddedUnavailable(
+                        f"PostgreSQL in {self.data_dir} did not stop: {done.stdout.strip()[-300:]}",
+                        hint=f"It still runs as process {self.postmaster_pid}; its log is {self._beside('log')}.",
+                    )
                 with contextlib.suppress(OSError):
                     self.socket_dir.rmdir()
+
+    def _leave(self) -> None:
+        """At the process's end, when nobody is left to catch an error."""
+        try:
+            self.stop()
+        except EmbeddedUnavailable as error:
+            log.warning("%s (%s)", error, error.hint)
 
     def kill(self) -> None:
         """Kill the server as a power cut would; `start` recovers. For demonstrations and tests."""
@@ -211,9 +230,9 @@ class EmbeddedPostgres:
         for left in self.socket_dir.glob(".s.PGSQL.*"):
             left.unlink(missing_ok=True)
         self._binaries.own(self.socket_dir)
-        log = self._beside("log")
-        log.touch()
-        self._binaries.own(log)
+        file = self._beside("log")
+        file.touch()
+        self._binaries.own(file)
         listen = "127.0.0.1" if self.port else ""
         options = [f"-c listen_addresses='{listen}'", f"-c unix_socket_directories='{self.socket_dir}'"]
         options += [f"-c {name}='{value}'" for name, value in self.settings.items()]
@@ -221,13 +240,13 @@ class EmbeddedPostgres:
             options.append(f"-c port={self.port}")
         for _ in range(50):
             done = self._binaries.run(
-                "pg_ctl", "-D", str(self.data_dir), "-l", str(log), "-w", "-t", "60", "-o", " ".join(options), "start", timeout=90
+                "pg_ctl", "-D", str(self.data_dir), "-l", str(file), "-w", "-t", "60", "-o", " ".join(options), "start", timeout=90
             )
             if done.returncode == 0:
                 return
-            tail = log.read_text(errors="replace")[-800:]
+            tail = file.read_text(errors="replace")[-800:]
             # the orphaned backends of a killed server go within moments
             if "pre-existing shared memory" not in tail:
                 break
             time.sleep(0.1)
-        raise EmbeddedUnavailable(f"PostgreSQL did not start: {tail.strip()}", hint=f"The whole log is {log}.")
+        raise EmbeddedUnavailable(f"PostgreSQL did not start: {tail.strip()}", hint=f"The whole log is {file}.")

@@ -30,6 +30,8 @@ TRANSIENT = (
     pg.OutOfMemory,
     pg.ReadOnlySqlTransaction,
 )
+ISOLATION = "set default_transaction_isolation = 'read committed'"
+"""Whatever the role's default: the engine locks first and reads in the next statement, with a new snapshot."""
 FIRST_WAIT = 0.05
 LONGEST_WAIT = 5.0
 
@@ -94,6 +96,7 @@ class Link:
             **settings(self._purpose),
         )
         try:
+            await connection.execute(ISOLATION)
             if self._on_open is not None:
                 await self._on_open(connection)
         except BaseException:

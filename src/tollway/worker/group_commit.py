@@ -10,13 +10,14 @@ import asyncio
 import logging
 from collections import deque
 from collections.abc import Callable, Iterable
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 import orjson
 from psycopg import Error as DatabaseError
 
-from tollway.worker.answers import BUSY, SKIPPED, failure_of
+from tollway.worker.answers import BUSY, OK, SKIPPED, failure_of
 from tollway.worker.backoff import Backoff
 from tollway.worker.connection import LOST, TRANSIENT, Link, first_line
 from tollway.workflow.operations import Answer, Operation
@@ -26,6 +27,8 @@ log = logging.getLogger("tollway.worker")
 MOST_OPERATIONS = 1000
 """In one call, so that its transaction and its row locks stay short."""
 BUSY_FIRST, BUSY_MOST = 0.005, 0.25
+PLAIN: Answer = {"status": OK}
+"""Of what a brief answer leaves out: the operation happened, and there is nothing else to say about it."""
 QUERY = "select absurd.worker_sync(%s::text::jsonb)::text"
 
 
@@ -45,7 +48,8 @@ class Unit:
 class GroupCommit:
     """The only writer of a worker's state changes.
 
-    `wanted` says how many tasks the worker could take now; `claimed` receives what came, and whether there is more.
+    `wanted` says how many tasks the worker could take now; `claimed` receives what came, whether there is more, and in
+    how many seconds the next task becomes due, if the database said so.
     """
 
     def __init__(
@@ -58,10 +62,10 @@ class GroupCommit:
         version: str | None,
         lease: int,
         wanted: Callable[[], int],
-        claimed: Callable[[list[dict[str, Any]], bool], None],
+        claimed: Callable[[list[dict[str, Any]], bool, float | None], None],
     ) -> None:
         self._link = link
-        self._envelope = {"queue": queue, "worker": worker, "instance": str(instance), "version": version}
+        self._envelope = {"queue": queue, "worker": worker, "instance": str(instance), "version": version, "brief": True}
         self._lease = lease
         self._wanted = wanted
         self._claimed = claimed
@@ -75,8 +79,9 @@ class GroupCommit:
     def submit(self, task_id: str, epoch: int, operations: tuple[Operation, ...]) -> asyncio.Future[Answer]:
         """Hand over operations that apply together; the future has the last one's answer, or raises what refused it."""
         future: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
+        if not self._gathered:
+            self._work.set()
         self._gathered.append(Unit(task_id, epoch, operations, future))
-        self._work.set()
         return future
 
     def claim_soon(self) -> None:
@@ -124,7 +129,9 @@ class GroupCommit:
             return
         self._settle(units, answer["ops"])
         if quantity:
-            self._claimed(answer["claims"], bool(answer["more"]))
+            for claim in answer["claims"]:
+                claim["now"] = answer["now"]
+            self._claimed(answer["claims"], bool(answer["more"]), _seconds_until(answer))
 
     async def _send(self, units: list[Unit], quantity: int) -> dict[str, Any]:
         """Send one request until it is answered. Raises: the database's error, if the request itself is refused."""
@@ -159,7 +166,7 @@ class GroupCommit:
         """The whole request was refused: find whose fault it is, so that it costs nobody else."""
         if not units:
             log.error("claiming failed: %s", first_line(error))
-            self._claimed([], False)
+            self._claimed([], False, None)
         elif len(units) == 1:
             _reject(units[0].future, error)
         else:
@@ -170,20 +177,19 @@ class GroupCommit:
             self.claim_soon()
 
     def _settle(self, units: list[Unit], answers: list[dict[str, Any]]) -> None:
-        by_number: list[dict[str, Any] | None] = [None] * len(answers)
-        for answer in answers:
-            by_number[answer["n"]] = answer
+        told = {answer["n"]: answer for answer in answers}
         number = 0
         for unit in units:
             size = len(unit.operations)
-            own = by_number[number : number + size]
-            number += size
-            self._resolve(unit, own)
+            if told:
+                self._resolve(unit, [told.get(n, PLAIN) for n in range(number, number + size)])
+                number += size
+            elif not unit.future.done():  # nearly always: all of the call's operations happened
+                unit.future.set_result(PLAIN)
 
-    def _resolve(self, unit: Unit, answers: Iterable[dict[str, Any] | None]) -> None:
-        last: Answer = {}
+    def _resolve(self, unit: Unit, answers: Iterable[Answer]) -> None:
+        last: Answer = PLAIN
         for answer in answers:
-            assert answer is not None
             status = answer["status"]
             if status in (BUSY, SKIPPED):
                 self._send_again(unit)
@@ -208,6 +214,14 @@ class GroupCommit:
 
         handle = asyncio.get_running_loop().call_later(unit.backoff.next(), again)
         self._retries.add(handle)
+
+
+def _seconds_until(answer: dict[str, Any]) -> float | None:
+    """Both times are the database's, so this machine's clock does not matter."""
+    due = answer.get("next_due")
+    if due is None:
+        return None
+    return max(0.0, (datetime.fromisoformat(due) - datetime.fromisoformat(answer["now"])).total_seconds())
 
 
 def _numbered(units: list[Unit]) -> list[Operation]:

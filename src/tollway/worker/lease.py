@@ -7,6 +7,7 @@ their leases. One call renews them all; a row that somebody has locked counts as
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import threading
 import time
@@ -17,7 +18,7 @@ import orjson
 import psycopg
 
 from tollway.worker.backoff import Backoff
-from tollway.worker.connection import FIRST_WAIT, LONGEST_WAIT, LOST, first_line, settings
+from tollway.worker.connection import FIRST_WAIT, ISOLATION, LONGEST_WAIT, LOST, first_line, settings
 
 log = logging.getLogger("tollway.worker")
 
@@ -107,13 +108,15 @@ class Leases:
         connection = self._connection
         if connection is None or connection.closed:
             connection = self._connection = psycopg.connect(self._dsn, autocommit=True, **settings("heartbeat"))
+            connection.execute(ISOLATION)
         claims = orjson.dumps([{"task_id": claim.task_id, "epoch": claim.epoch} for claim in held]).decode()
         rows = connection.execute(QUERY, (self._queue, claims, self._lease)).fetchall()
         gone = {task_id: status for task_id, status in rows if status in ("lost", "cancelled")}
         for claim in held:
             status = gone.get(claim.task_id)
             if status is not None:
-                self._loop.call_soon_threadsafe(self._report, claim, status)
+                with contextlib.suppress(RuntimeError):  # the loop was closed: nobody is left to tell
+                    self._loop.call_soon_threadsafe(self._report, claim, status)
 
     def _report(self, claim: Held, status: str) -> None:
         # One that is ending has its last operation under way, whose own answer decides; one that was let go

@@ -21,6 +21,7 @@ import psycopg
 
 from tollway.worker.connection import LOST, Link, first_line
 from tollway.worker.group_commit import GroupCommit
+from tollway.worker.hooks import register_hooks
 from tollway.worker.lease import Held, Leases
 from tollway.worker.options import WorkerOptions
 from tollway.worker.orchestrator import Claim, Orchestrator
@@ -28,7 +29,9 @@ from tollway.worker.shutdown import Signals
 from tollway.worker.unknown import UnknownNames
 from tollway.worker.wakeup import Wakeup
 from tollway.workflow import operations
+from tollway.workflow.business import Business
 from tollway.workflow.definition import Registry
+from tollway.workflow.services import Services
 
 log = logging.getLogger("tollway.worker")
 
@@ -61,6 +64,7 @@ class Worker:
         )
         self._leases = Leases(dsn, queue=options.queue, lease=options.lease, lost=self._lost)
         self._wakeup = Wakeup(dsn, queue=options.queue, instance=self.instance, poll=self._look)
+        self._services = Services(registry, Business(dsn, registry.connect))
         self._executor = ThreadPoolExecutor(options.concurrency, thread_name_prefix="tollway-sync")
         self._unknown = UnknownNames()
         self._waiting: deque[Orchestrator] = deque()
@@ -88,9 +92,9 @@ class Worker:
         try:
             if signals:
                 with Signals(self):
-                    await self._until_stopped(sender)
+                    await self._work(sender)
             else:
-                await self._until_stopped(sender)
+                await self._work(sender)
         finally:
             await self._shut_down(sender, waker)
 
@@ -130,7 +134,7 @@ class Worker:
         else:
             self._more = True  # perhaps: the next slot that becomes free looks
 
-    def _claimed(self, claims: list[Claim], more: bool) -> None:
+    def _claimed(self, claims: list[Claim], more: bool, due_in: float | None) -> None:
         self._more = more
         for claim in claims:
             self._take(claim)
@@ -140,7 +144,7 @@ class Worker:
             if self._wanted() > 0:
                 self._commit.claim_soon()
         else:
-            self._wakeup.idle()
+            self._wakeup.idle(due_in)
             self._check_if_empty(looked=not claims)
 
     def _take(self, claim: Claim) -> None:
@@ -158,11 +162,14 @@ class Worker:
             workflow,
             self._commit,
             queue=self.options.queue,
+            services=self._services,
             executor=self._executor,
             on_ending=self._on_ending,
+            on_sleep=self._wakeup.due,
         )
         if (older := self._leases.claim_of(run.task_id)) is not None:
-            self._lost(older, "lost")  # somebody released it, or its lease ran out, and it came back to us
+            # It slept, or was released, and came back before its last run was put away: that one may do no more.
+            self._stop(older)
         self._leases.hold(run)
         if self._draining.is_set():
             return  # claimed by the call that was in flight: given back with the rest
@@ -198,6 +205,9 @@ class Worker:
 
     def _lost(self, held: Held, reason: str) -> None:
         log.warning("task %s: %s; its handler is stopped", held.task_id, "cancelled" if reason != "lost" else "lease lost")
+        self._stop(held)
+
+    def _stop(self, held: Held) -> None:
         self._leases.let_go(held)
         for run in self._running.values():
             if run is held:
@@ -226,6 +236,19 @@ class Worker:
                 self._nothing_left.set()
             else:
                 self._look()
+
+    async def _work(self, sender: asyncio.Task[None]) -> None:
+        """From the first claim on, the database knows the app's hooks."""
+        if self._registry.hooks:
+            registering = asyncio.create_task(register_hooks(self._link, self._registry.hooks))
+            stopped = asyncio.create_task(self._draining.wait())
+            await asyncio.wait({registering, stopped}, return_when=asyncio.FIRST_COMPLETED)
+            stopped.cancel()
+            if not registering.done():
+                registering.cancel()
+                return
+            registering.result()
+        await self._until_stopped(sender)
 
     async def _until_stopped(self, sender: asyncio.Task[None]) -> None:
         """Until there is nothing left, the grace period is over, or somebody is in a hurry."""
@@ -262,6 +285,7 @@ class Worker:
             run.drop()
         self._leases.stop()
         await self._link.close()
+        await self._services.business.close()
         self._executor.shutdown(wait=False, cancel_futures=True)
         log.info("worker %s stopped", self.name)
 

@@ -7,21 +7,30 @@ wake-ups) is the gate's business, so no path through Python, and none around it,
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable
 from concurrent.futures import Executor
 from concurrent.futures import Future as ThreadFuture
+from datetime import datetime
 from functools import partial
 from typing import Any
+from uuid import UUID
 
-from tollway.protocol.codec import settle
+from tollway.worker.answers import CANCELLED
 from tollway.worker.group_commit import GroupCommit
 from tollway.worker.reasons import reason_of
 from tollway.workflow import operations
-from tollway.workflow.context import Context, SyncContext
+from tollway.workflow.context import Context
 from tollway.workflow.control import Dropped, Suspended
 from tollway.workflow.definition import Workflow
-from tollway.workflow.journal import Journal
+from tollway.workflow.journal import SUSPENDED, Journal
 from tollway.workflow.operations import Answer, Operation
+from tollway.workflow.retry import is_final_everywhere
+from tollway.workflow.runinfo import Identity
+from tollway.workflow.services import Services
+from tollway.workflow.sync_context import SyncContext
+
+log = logging.getLogger("tollway.worker")
 
 Claim = dict[str, Any]
 
@@ -30,8 +39,8 @@ class Orchestrator:
     """Runs one claim. Also the `Port` of its handler's context."""
 
     __slots__ = (
-        "_commit", "_executor", "_journal", "_on_ending", "_pending", "_queue", "_releasing", "_task", "_workflow",
-        "claim", "ending", "epoch", "task_id",
+        "_commit", "_executor", "_journal", "_on_ending", "_on_sleep", "_pending", "_queue", "_releasing", "_services", "_task",
+        "_workflow", "claim", "ending", "epoch", "task_id",
     )  # fmt: skip
 
     def __init__(
@@ -41,8 +50,10 @@ class Orchestrator:
         commit: GroupCommit,
         *,
         queue: str,
+        services: Services,
         executor: Executor,
         on_ending: Callable[[], None],
+        on_sleep: Callable[[float], None],
     ) -> None:
         self.claim = claim
         self.task_id: str = claim["task_id"]
@@ -51,33 +62,49 @@ class Orchestrator:
         self._workflow = workflow
         self._commit = commit
         self._queue = queue
+        self._services = services
         self._executor = executor
         self._on_ending = on_ending
-        self._journal = Journal(claim["checkpoints"])
+        self._on_sleep = on_sleep
+        self._journal = self._new_journal()
         self._releasing = False
         self._task: asyncio.Task[None] | None = None
-        self._pending: ThreadFuture[Answer] | None = None
+        self._pending: set[ThreadFuture[Answer]] = set()
 
     async def run(self) -> None:
         """Execute the handler and hand over how it ended. Raises nothing: a handler cannot harm its worker."""
         self._task = asyncio.current_task()
         try:
-            try:
-                if self._releasing:
-                    raise asyncio.CancelledError  # noqa: TRY301 - released before it began: the same way out
-                result = await self._execute()
-            except Suspended as suspension:
-                await self._schedule_run(suspension.operations)
-            except asyncio.CancelledError as error:
-                await self._unwound(error)
-            except Dropped:
-                return
-            except BaseException as error:  # SystemExit too: a handler may not end the worker
-                await self._fail_run(error)
-            else:
-                await self._returned(result)
-        except (Dropped, asyncio.CancelledError):
+            while not await self._execution_ended():
+                self._journal = self._new_journal()
+        except Dropped as dropped:
+            self._log_dropped(dropped)
+        except asyncio.CancelledError:
             return
+
+    def _log_dropped(self, dropped: Dropped) -> None:
+        """Only where the database's answer was the first to say so: the heartbeat's word is logged where it comes in."""
+        if dropped.args:
+            log.warning("task %s: %s; its work is discarded", self.task_id, "cancelled" if dropped.args[0] == CANCELLED else "lease lost")
+
+    async def _execution_ended(self) -> bool:
+        """Execute once. False: what it would have waited for is there already, so it goes on at once."""
+        try:
+            if self._releasing:
+                raise asyncio.CancelledError  # noqa: TRY301 - released before it began: the same way out
+            result = await self._execute()
+        except Suspended as suspension:
+            return await self._schedule_run(suspension)
+        except asyncio.CancelledError as error:
+            await self._unwound(error)
+        except Dropped as dropped:
+            self._log_dropped(dropped)
+            return True
+        except BaseException as error:  # SystemExit too: a handler may not end the worker
+            await self._failed(error)
+        else:
+            return await self._returned(result)
+        return True
 
     def drop(self) -> None:
         """Stop the handler and report nothing: the task belongs to somebody else, or is over."""
@@ -97,28 +124,45 @@ class Orchestrator:
     async def _complete_run(self, wire: Any) -> None:
         await self._end(operations.complete(wire))
 
-    async def _fail_run(self, error: BaseException, *, retryable: bool = True) -> None:
+    async def _fail_run(self, error: BaseException, *, retryable: bool) -> None:
         await self._end(operations.fail(reason_of(error), retryable=retryable))
 
-    async def _schedule_run(self, sleeping: tuple[Operation, ...]) -> None:
-        await self._end(*sleeping)
+    async def _schedule_run(self, suspension: Suspended) -> bool:
+        """True: it sleeps. False: the event or the end that it waits for was there."""
+        ops = suspension.operations
+        if not ops or ops[-1]["op"] not in operations.WAITS:
+            await self._end(*ops)
+            if ops and ops[-1]["op"] == "sleep":
+                self._on_sleep(ops[-1]["seconds"])
+            return True
+        # It may go on at once, so it keeps its slot until that is known.
+        answer = await self._commit.submit(self.task_id, self.epoch, ops)
+        if answer["outcome"] == SUSPENDED:
+            return True
+        self._journal.remember_answer(ops[-1], answer)
+        self.claim["checkpoints"] = self._journal.records()
+        return False
 
     async def _cancelled(self) -> None:
         await self._end(operations.release())
 
     # -- how they are reached -----------------------------------------------------------------------------------
 
-    async def _returned(self, result: Any) -> None:
+    async def _returned(self, result: Any) -> bool:
         if self._journal.suspension is not None:
             # The handler swallowed even a BaseException. It sleeps all the same.
-            await self._schedule_run(self._journal.suspension.operations)
-            return
+            return await self._schedule_run(self._journal.suspension)
         try:
-            wire, _ = settle(result, f"the result of workflow {self._workflow.name!r}")
+            wire, _ = self._workflow.result.encode(result, f"the result of workflow {self._workflow.name!r}")
             await self._complete_run(wire)
         except Exception as error:
             # The same code would return the same value: another attempt is no cure.
             await self._fail_run(error, retryable=False)
+        return True
+
+    async def _failed(self, error: BaseException) -> None:
+        final = is_final_everywhere(error) or isinstance(error, self._workflow.non_retryable)
+        await self._fail_run(error, retryable=not final)
 
     async def _unwound(self, error: asyncio.CancelledError) -> None:
         if self._journal.dropped:
@@ -126,7 +170,7 @@ class Orchestrator:
         if self._releasing:
             await self._cancelled()
         else:
-            await self._fail_run(error)
+            await self._failed(error)
 
     async def _end(self, *ops: Operation) -> None:
         if not ops:
@@ -141,17 +185,23 @@ class Orchestrator:
     async def _execute(self) -> Any:
         workflow, claim = self._workflow, self.claim
         args, kwargs = workflow.decode_arguments(claim["params"])
-        identity = {
-            "queue": self._queue,
-            "task_id": self.task_id,
-            "run_id": claim["run_id"],
-            "attempt": claim["attempt"],
-        }
+        identity = Identity(
+            queue=self._queue,
+            task_id=UUID(self.task_id),
+            run_id=UUID(claim["run_id"]),
+            attempt=claim["attempt"],
+            epoch=self.epoch,
+            workflow=workflow.name,
+            deadline=None if claim.get("deadline") is None else datetime.fromisoformat(claim["deadline"]),
+        )
         if workflow.is_async:
-            return await workflow.fn(Context(self, self._journal, **identity), *args, **kwargs)
+            return await workflow.fn(Context(self, identity, self._journal, self._services), *args, **kwargs)
         loop = asyncio.get_running_loop()
-        context = SyncContext(_ThreadPort(self, loop), self._journal, **identity)
+        context = SyncContext(_ThreadPort(self, loop), identity, self._journal, self._services)
         return await loop.run_in_executor(self._executor, partial(workflow.fn, context, *args, **kwargs))
+
+    def _new_journal(self) -> Journal:
+        return Journal(self.claim["checkpoints"], attempt=self.claim["attempt"], now=self.claim.get("now"))
 
     def _interrupt(self) -> None:
         if self._workflow.is_async:
@@ -160,14 +210,16 @@ class Orchestrator:
             return
         # A thread cannot be stopped: it ends at its next call of the context, and keeps its slot until then.
         self._journal.dropped = True
-        if self._pending is not None and not self._pending.done():
-            self._pending.set_exception(Dropped())
+        for pending in tuple(self._pending):
+            if not pending.done():
+                pending.set_exception(Dropped())
 
     def submit_for_thread(self, ops: tuple[Operation, ...], answer: ThreadFuture[Answer]) -> None:
         if self._journal.dropped:
             answer.set_exception(Dropped())
             return
-        self._pending = answer
+        self._pending.add(answer)
+        answer.add_done_callback(self._pending.discard)
         self.hand_over(*ops).add_done_callback(partial(_pass_on, answer))
 
 

@@ -21,6 +21,8 @@ CHANNEL = "absurd_work"
 LADDER = (0.0, 0.005, 0.025, 0.125)
 """Seconds between registering and looking again: spawns that were under way could not see the registration."""
 PERIOD = 1.0
+LATE = 0.001
+"""So that a look at a task that becomes due does not come a moment too soon, and again."""
 REGISTERED_FOR = 15
 RENEW_AFTER = 10.0
 
@@ -37,10 +39,27 @@ class Wakeup:
         self._hint = asyncio.Event()
         self._registered_at: float | None = None
         self._watched: int | None = None
+        self._alarm: asyncio.TimerHandle | None = None
 
-    def idle(self) -> None:
-        """The last claim found fewer tasks than were asked for."""
+    def idle(self, due_in: float | None = None) -> None:
+        """The last claim found fewer tasks than were asked for; the next one becomes due in so many seconds."""
+        if due_in is not None:
+            self.due(due_in)
         self._idle.set()
+
+    def due(self, seconds: float) -> None:
+        """A task becomes due in so many seconds: nobody notifies of a time that comes."""
+        loop = asyncio.get_running_loop()
+        at = loop.time() + seconds + LATE
+        if self._alarm is not None:
+            if self._alarm.when() <= at:
+                return
+            self._alarm.cancel()
+        self._alarm = loop.call_at(at, self._ring)
+
+    def _ring(self) -> None:
+        self._alarm = None
+        self._hint.set()
 
     def busy(self) -> None:
         """There is more work than this worker can take: it needs no notifications."""
@@ -63,6 +82,8 @@ class Wakeup:
                     self._poll()
                     await asyncio.sleep(PERIOD)
         finally:
+            if self._alarm is not None:
+                self._alarm.cancel()
             await self._disconnect()
 
     async def _while_idle(self) -> None:

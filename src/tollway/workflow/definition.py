@@ -5,11 +5,14 @@ from __future__ import annotations
 import hashlib
 import inspect
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from difflib import get_close_matches
 from typing import Any
 
-from tollway.errors import InvalidOption, WorkflowNotRegistered
+from tollway.errors import InvalidOption, InvalidPayload, WorkflowNotRegistered
 from tollway.workflow.names import check_name
+from tollway.workflow.retry import Retry, check_attempts, strategy_of
+from tollway.workflow.typed import UNTYPED, ValueType, annotations_of, value_type_or_plain
 
 Handler = Callable[..., Any]
 
@@ -27,6 +30,9 @@ class Workflow:
     queue: str
     max_attempts: int | None
     retry: Mapping[str, Any] | None
+    non_retryable: tuple[type[BaseException], ...] = ()
+    types: Mapping[str, ValueType] = field(default_factory=dict)
+    result: ValueType = UNTYPED
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         return self.fn(*args, **kwargs)
@@ -34,37 +40,78 @@ class Workflow:
     def encode_arguments(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
         """Arguments as the task's params: one parameter is stored as itself, several as an object by name."""
         if len(self.parameters) == 1 and len(args) == 1 and not kwargs:
-            return args[0]
-        bound = self._signature().bind(*args, **kwargs)
+            return self._dump(self.parameters[0].name, args[0])
+        try:
+            bound = self._signature().bind(*args, **kwargs)
+        except TypeError as error:
+            raise InvalidPayload(f"the arguments do not fit workflow {self.name!r}: {error}", hint=self._takes()) from None
         if not self.parameters:
             return {}
-        if len(self.parameters) == 1 and bound.arguments:
-            return next(iter(bound.arguments.values()))
-        return dict(bound.arguments)
+        values = {name: self._dump(name, value) for name, value in bound.arguments.items()}
+        if len(self.parameters) == 1 and values:
+            return next(iter(values.values()))
+        return values
 
     def decode_arguments(self, params: Any) -> tuple[tuple[Any, ...], dict[str, Any]]:
-        """The reverse of `encode_arguments`, for what any client may have sent."""
+        """The reverse of `encode_arguments`, for what any client may have sent.
+
+        Raises:
+            InvalidPayload: it does not fit the parameters; the message names the field.
+        """
         count = len(self.parameters)
         if count == 0:
             return (), {}
         if count == 1:
             only = self.parameters[0]
             omitted = only.default is not only.empty and params in (None, {})
-            return ((), {}) if omitted else ((params,), {})
+            return ((), {}) if omitted else ((self._load(only.name, params),), {})
         if not isinstance(params, dict):
-            names = ", ".join(p.name for p in self.parameters)
-            raise TypeError(f"workflow {self.name!r} takes an object with {names}, not {type(params).__name__}")
-        return (), params
+            raise InvalidPayload(f"workflow {self.name!r} was started with {type(params).__name__}", hint=self._takes())
+        known = {p.name for p in self.parameters}
+        missing = [p.name for p in self.parameters if p.default is p.empty and p.name not in params]
+        unknown = sorted(params.keys() - known)
+        if missing or unknown:
+            wrong = [f"{name} is missing" for name in missing] + [f"{name} is not a parameter" for name in unknown]
+            raise InvalidPayload(f"the input of workflow {self.name!r} does not fit: {', '.join(wrong)}", hint=self._takes())
+        return (), {name: self._load(name, value) for name, value in params.items()}
+
+    def _dump(self, name: str, value: Any) -> Any:
+        known = self.types.get(name)
+        return value if known is None else known.dump(value, f"{name} of workflow {self.name!r}")
+
+    def _load(self, name: str, value: Any) -> Any:
+        known = self.types.get(name)
+        return value if known is None else known.decode(value, f"{name} of workflow {self.name!r}")
+
+    def _takes(self) -> str:
+        return f"it takes {', '.join(str(p) for p in self.parameters) or 'nothing'}."
 
     def _signature(self) -> inspect.Signature:
         return inspect.Signature(list(self.parameters))
 
 
+@dataclass(frozen=True, slots=True)
+class Hook:
+    """When a task of the queue, of one workflow or of any, reaches `to_state`, `handler` is started."""
+
+    queue: str
+    task_name: str | None
+    to_state: str
+    handler: Workflow
+
+    def options(self) -> dict[str, Any]:
+        """What the handler's tasks are spawned with."""
+        given = {"max_attempts": self.handler.max_attempts, "retry_strategy": self.handler.retry}
+        return {name: value for name, value in given.items() if value is not None}
+
+
 class Registry:
-    """The workflows a process knows, by name."""
+    """The workflows a process knows, by name; what starts on their moves, and how business connections are made."""
 
     def __init__(self) -> None:
         self._workflows: dict[str, Workflow] = {}
+        self.connect: Any = None
+        self.hooks: list[Hook] = []
 
     def add(self, workflow: Workflow) -> None:
         known = self._workflows.get(workflow.name)
@@ -84,7 +131,9 @@ class Registry:
         found = self._workflows.get(name)
         if found is None:
             known = ", ".join(sorted(self._workflows)) or "none"
-            raise WorkflowNotRegistered(f"no workflow is named {name!r}", hint=f"registered: {known}.")
+            near = get_close_matches(str(name), self._workflows, n=1)
+            meant = f"did you mean {near[0]!r}? " if near else ""
+            raise WorkflowNotRegistered(f"no workflow is named {name!r}", hint=f"{meant}registered: {known}.")
         return found
 
     def names(self) -> list[str]:
@@ -98,9 +147,13 @@ def define(
     version: str | None,
     queue: str,
     max_attempts: int | None,
-    retry: Mapping[str, Any] | None,
+    retry: Retry | Mapping[str, Any] | None,
 ) -> Workflow:
     """Look at the function once, at import time, so that a mistake shows there and not in production."""
+    if not callable(fn) or inspect.isclass(fn):
+        raise InvalidOption(f"{fn!r} is declared as a workflow", hint="a workflow is a function, `async def` or `def`.")
+    if version is not None and not isinstance(version, str):
+        raise InvalidOption(f"version is {version!r}", hint='use a text: version="1".')
     parameters = tuple(inspect.signature(fn).parameters.values())
     if not parameters:
         raise InvalidOption(f"workflow {fn.__qualname__} takes no context", hint="its first parameter is ctx: Context.")
@@ -110,8 +163,8 @@ def define(
             f"workflow {fn.__qualname__} has *args, **kwargs or positional-only parameters",
             hint="name each parameter: they are stored by name.",
         )
-    if max_attempts is not None and (type(max_attempts) is not int or max_attempts < 1):
-        raise InvalidOption(f"max_attempts is {max_attempts!r}", hint="use a whole number of at least 1, or None.")
+    hints = annotations_of(fn)
+    types = {p.name: value_type_or_plain(hints[p.name]) for p in parameters[1:] if p.name in hints}
     return Workflow(
         name=check_name("workflow", name if name is not None else fn.__name__),
         fn=fn,
@@ -120,8 +173,11 @@ def define(
         version=version,
         code_hash=_code_hash(fn),
         queue=queue,
-        max_attempts=max_attempts,
-        retry=retry,
+        max_attempts=check_attempts(max_attempts),
+        retry=strategy_of(retry),
+        non_retryable=retry.non_retryable if isinstance(retry, Retry) else (),
+        types={name: known for name, known in types.items() if not known.is_plain},
+        result=value_type_or_plain(hints["return"]) if "return" in hints else UNTYPED,
     )
 
 

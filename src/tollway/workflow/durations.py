@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from tollway.errors import InvalidOption
 
@@ -21,3 +21,12 @@ def seconds_of(duration: Duration, what: str) -> float:
     if not math.isfinite(seconds) or seconds < 0:
         raise InvalidOption(f"{what} is {duration!r}", hint="use a finite duration of at least zero.")
     return seconds
+
+
+def aware(moment: object, what: str) -> datetime:
+    """Raises: InvalidOption, for a moment without a time zone, which would mean another one on another machine."""
+    if not isinstance(moment, datetime):
+        raise InvalidOption(f"{what} is {moment!r}", hint="use a datetime with a time zone.")
+    if moment.tzinfo is None or moment.utcoffset() is None:
+        raise InvalidOption(f"{what} is {moment!r}, without a time zone", hint="use datetime.now(UTC) or give it tzinfo.")
+    return moment

@@ -12,6 +12,9 @@ from typing import Any, Protocol
 Operation = dict[str, Any]
 Answer = Mapping[str, Any]
 
+WAITS = frozenset({"await", "await_task"})
+"""Answered with an outcome: suspended, or what was waited for."""
+
 
 class Port(Protocol):
     """Where an asynchronous run hands over its operations; they apply together or not at all."""
@@ -59,3 +62,13 @@ def put_back(seconds: float) -> Operation:
 
 def release() -> Operation:
     return {"op": "release"}
+
+
+def await_task(step: str, task_id: str, timeout: float | None) -> Operation:
+    """Until another task has ended, whichever queue it is in."""
+    return {"op": "await_task", "step": step, "task": task_id, "timeout": timeout}
+
+
+def spawn(step: str, queue: str, task_name: str, params: Any, options: Mapping[str, Any]) -> Operation:
+    """Start a child and record its id under `step`."""
+    return {"op": "spawn", "step": step, "queue": queue, "task_name": task_name, "params": params, "options": options}

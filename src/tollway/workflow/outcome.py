@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Mapping
 from typing import Any
 from uuid import UUID
 
-from tollway.errors import TaskFailed
+from tollway.errors import AwaitTimedOut, InvalidOption, TaskFailed, WrongState
+from tollway.model import TaskResult
 
 FIRST_POLL, LONGEST_POLL = 0.01, 0.5
 
@@ -17,12 +19,18 @@ def outcome_of(task_id: UUID, state: str, result: Any, reason: Any) -> tuple[boo
         return True, result
     if state in ("failed", "cancelled"):
         raise TaskFailed(
-            f"task {task_id} {'failed' if state == 'failed' else 'was cancelled'}{_because(reason)}",
+            f"task {task_id} {failure_text(state, reason)}",
             state=state,
             reason=reason,
             hint=f"see `tollway task show {task_id}`.",
         )
     return False, None
+
+
+def failure_text(state: str, reason: Any) -> str:
+    """How a task ended that did not complete, as the end of a sentence."""
+    verb = {"failed": "failed", "cancelled": "was cancelled", "purged": "was cleaned up before its result was read"}.get(state, state)
+    return f"{verb}{_because(reason)}"
 
 
 def _because(reason: Any) -> str:
@@ -37,3 +45,26 @@ def poll_delays() -> Iterator[float]:
     while True:
         yield delay
         delay = min(delay * 1.5, LONGEST_POLL)
+
+
+def found_task(task_id: UUID, found: TaskResult | None) -> TaskResult:
+    """Raises: WrongState, when there is no such task."""
+    if found is None:
+        raise WrongState(f"task {task_id} does not exist", hint="was it cleaned up, or its start rolled back?")
+    return found
+
+
+def check_reason(reason: object) -> None:
+    """Raises: InvalidOption, when it is no text that can be stored."""
+    if reason is not None and (not isinstance(reason, str) or "\0" in reason):
+        raise InvalidOption(f"reason is {reason!r}", hint="use a text without NUL.")
+
+
+def patience(task_id: UUID, ends: float | None, delay: float) -> float:
+    """Seconds to the next look, none after `ends` (monotonic). Raises: AwaitTimedOut, when that has passed."""
+    if ends is None:
+        return delay
+    left = ends - time.monotonic()
+    if left <= 0:
+        raise AwaitTimedOut(f"task {task_id} has not ended yet", hint="it goes on; ask again later.")
+    return min(delay, left)

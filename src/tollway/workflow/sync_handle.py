@@ -1,0 +1,93 @@
+"""A started workflow, as synchronous code holds it.
+
+GENERATED from handle.py by tools/generate_sync.py: change that file.
+"""
+
+from __future__ import annotations
+
+import time
+from time import sleep as pause
+from typing import TYPE_CHECKING, Any
+from uuid import UUID
+
+from tollway.client import AbsurdClient
+from tollway.model import TaskResult
+from tollway.workflow.connect import connect_sync
+from tollway.workflow.durations import Duration, seconds_of
+from tollway.workflow.outcome import check_reason, found_task, outcome_of, patience, poll_delays
+from tollway.workflow.typed import UNTYPED, ValueType
+
+if TYPE_CHECKING:
+    from tollway.workflow.app import Tollway
+
+
+class SyncHandle:
+    """Refers to a task; holds no connection."""
+
+    __slots__ = ("_app", "_result", "id", "queue")
+
+    def __init__(self, app: Tollway, queue: str, task_id: UUID, result: ValueType = UNTYPED) -> None:
+        self._app = app
+        self._result = result
+        self.queue = queue
+        self.id = task_id
+
+    def result(self, timeout: Duration | None = None, *, conn: Any = None) -> Any:
+        """Wait for the result, by polling (up to twice a second), and return it as the workflow's annotation says.
+
+        Args:
+            timeout: seconds, or a timedelta; no limit by default.
+            conn: your connection or session, instead of one that is opened for the wait and closed after it. It must see what others
+                commit meanwhile: in a repeatable-read transaction, or in the one that the start joined, the result never comes.
+
+        Raises:
+            TaskFailed: it failed or was cancelled.
+            AwaitTimedOut: `timeout` passed; the workflow goes on.
+            WrongState: there is no such task.
+        """
+        ends = None if timeout is None else time.monotonic() + seconds_of(timeout, "timeout")
+        if conn is not None:
+            return self._wait(AbsurdClient(conn), ends)
+        with connect_sync(self._app.dsn) as own:
+            return self._wait(AbsurdClient(own), ends)
+
+    def state(self, *, conn: Any = None) -> str:
+        """pending, running, sleeping, completed, failed or cancelled; with `conn`, as your transaction sees it.
+
+        Raises:
+            WrongState: there is no such task.
+        """
+        if conn is not None:
+            return (self._look(AbsurdClient(conn))).state
+        with connect_sync(self._app.dsn) as own:
+            return (self._look(AbsurdClient(own))).state
+
+    def cancel(self, reason: str | None = None, *, conn: Any = None) -> None:
+        """Cancel it, with its children that are not detached. A running handler stops at its next heartbeat at the latest.
+
+        Args:
+            reason: why; kept in the log, and shown to who awaits the result.
+            conn: your connection or session. The cancellation joins your transaction: it holds when you commit.
+
+        Raises:
+            WrongState: there is no such task. One that has ended stays as it is.
+            InvalidOption: the reason is no text.
+        """
+        check_reason(reason)
+        if conn is not None:
+            AbsurdClient(conn).cancel_task(self.queue, self.id, reason)
+            return
+        with connect_sync(self._app.dsn) as own:
+            AbsurdClient(own).cancel_task(self.queue, self.id, reason)
+
+    def _look(self, client: AbsurdClient) -> TaskResult:
+        return found_task(self.id, client.get_task_result(self.queue, self.id))
+
+    def _wait(self, client: AbsurdClient, ends: float | None) -> Any:
+        for delay in poll_delays():
+            found = self._look(client)
+            ended, result = outcome_of(self.id, found.state, found.result, found.failure_reason)
+            if ended:
+                return self._result.decode(result, f"the result of task {self.id}")
+            pause(patience(self.id, ends, delay))
+        raise AssertionError("poll_delays has no end")
