@@ -1,0 +1,116 @@
+"""The whole analysis: texts in, facts, states and verdicts out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from tollway.audit.config import Config
+from tollway.audit.facts.catalog import Body, Catalog
+from tollway.audit.facts.ddl import apply
+from tollway.audit.facts.states import State, classify, configured, infer
+from tollway.audit.facts.walk import Walker
+from tollway.audit.load.code import Source
+from tollway.audit.load.files import load
+from tollway.audit.load.split import Statement, statements
+from tollway.audit.model import TOP_LEVEL, Call, Facts, Finding, Idle, Suppression, Verdict
+from tollway.audit.prove.assume import assume
+
+_DDL = frozenset({"create", "drop", "alter", "do", "set", "grant", "revoke", "comment", "begin", "commit", "reset", "analyze"})
+_ROUNDS = 1000
+
+
+@dataclass(slots=True)
+class Analysis:
+    """Everything known about a project."""
+
+    config: Config
+    facts: Facts
+    catalog: Catalog
+    states: list[State]
+    inferred: bool
+    bodies: dict[str, Body] = field(default_factory=dict)
+    verdicts: list[Verdict] = field(default_factory=list)
+    findings: list[Finding] = field(default_factory=list)
+    files: int = 0
+    guessed: bool = False
+    """The required effects were inferred, as no configuration names any."""
+    texts: list[Source] = field(default_factory=list)
+    """The SQL that was read, for the suppressions in its comments."""
+    python: tuple[str, ...] = ()
+    """The files and folders of Python that were read."""
+    silenced: list[tuple[Finding, Suppression]] = field(default_factory=list)
+    idle: list[Idle] = field(default_factory=list)
+    """Suppressions that are unused, expired or wrong."""
+
+
+def read(config: Config, paths: Sequence[str], python: Sequence[str] = ()) -> Analysis:
+    """Read SQL and Python into facts, with each write's bearing on the states."""
+    loaded = load(paths, config.exclude)
+    analysis = read_sources(config, loaded.sources, python)
+    analysis.facts.unknowns[:0] = loaded.unknowns
+    return analysis
+
+
+def read_sources(config: Config, sources: Sequence[Source], python: Sequence[str] = ()) -> Analysis:
+    """`read`, of texts that are at hand."""
+    catalog = Catalog(placeholders=dict(config.placeholders))
+    walker = Walker(catalog, Facts(), config.schedulers)
+    loose = _apply_all(sources, catalog)
+    known = dict(catalog.bodies)
+    for body in known.values():
+        walker.body(body)
+    for stmt in loose:
+        if stmt.word(0) == "create":
+            walker.defaults(stmt)
+        else:
+            walker.statement(stmt, {}, (), None)
+    for _ in range(_ROUNDS):
+        if not walker.queue:
+            break
+        body = walker.queue.pop()
+        known.setdefault(body.routine.id, body)
+        walker.body(body)
+    walker.settle()
+    facts = walker.facts
+    facts.routines += [body.routine for body in known.values()]
+    facts.unknowns[:0] = catalog.unknowns
+    facts.triggers += catalog.triggers.values()
+    facts.fk_actions += catalog.fk_actions
+    _trigger_calls(catalog, facts)
+    if python:
+        facts.add(_python(python, catalog))
+    assume(config.assume, list(known.values()), facts)
+    states = configured(config.state) if config.state else infer(catalog, facts.writes)
+    facts.writes[:] = [classify(write, states, catalog) for write in facts.writes]
+    bodies = {body.routine.id: body for body in known.values()}
+    return Analysis(config, facts, catalog, states, not config.state, bodies, files=len(sources), texts=list(sources), python=tuple(python))
+
+
+def _apply_all(sources: Sequence[Source], catalog: Catalog) -> list[Statement]:
+    """Bring the catalog to its final version; the statements that are no DDL are left over."""
+    loose: list[Statement] = []
+    for source in sources:
+        catalog.search_path = ""
+        for stmt in statements(source, catalog.placeholders):
+            apply(stmt, catalog, TOP_LEVEL)
+            if stmt.word(0) not in _DDL or (stmt.word(1) == "table" and stmt.word(0) in ("create", "drop", "alter")):
+                loose.append(stmt)
+    catalog.search_path = ""
+    return loose
+
+
+def _trigger_calls(catalog: Catalog, facts: Facts) -> None:
+    for trigger in catalog.triggers.values():
+        for body in catalog.named(trigger.function):
+            facts.calls.append(Call(trigger.relation, body.routine.id, trigger.span, "trigger"))
+
+
+def _python(packages: Sequence[str], catalog: Catalog) -> Facts:
+    """What the Python of the project does. The reader of Python is a package of its own."""
+    from tollway.audit import python
+
+    names = [body.routine for body in catalog.bodies.values()]
+    found: Facts = python.scan([Path(p) for p in packages], names)
+    return found

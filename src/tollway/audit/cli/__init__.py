@@ -1,0 +1,1 @@
+"""The subcommands of `tollway audit` that need no server, one a module."""

@@ -1,0 +1,1 @@
+"""What statements do: writes with their columns and values, calls, tables, triggers and cascades."""

@@ -1,0 +1,232 @@
+"""Applying the statements of a schema, in order, to a catalog."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from tollway.audit.facts.catalog import Body, Catalog, Table
+from tollway.audit.facts.routines import read_routine, read_tree
+from tollway.audit.facts.tables import alter_table, create_table, labels_of
+from tollway.audit.facts.triggers import create_trigger
+from tollway.audit.load.code import join
+from tollway.audit.load.split import Statement
+from tollway.audit.load.tokens import literal
+from tollway.audit.model import Routine
+from tollway.audit.parse.names import close_of, commas, name_at, same_relation
+
+_NOISE = frozenset(
+    {"or", "replace", "temp", "temporary", "unlogged", "global", "local", "recursive", "constraint", "event", "materialized", "foreign"}
+)
+
+
+def apply(stmt: Statement, catalog: Catalog, origin: str) -> Body | None:
+    """Take one statement in. Returns the routine that it defines or is (DO), if any."""
+    head = stmt.word(0)
+    if head == "create":
+        return _create(stmt, catalog, origin)
+    if head == "drop":
+        _drop(stmt, catalog)
+    elif head == "alter":
+        _alter(stmt, catalog)
+    elif head == "do":
+        return _do(stmt, catalog)
+    elif head == "set" or (head == "select" and "set_config" in [t.word for t in stmt.tokens[:6]]):
+        _set(stmt, catalog)
+    elif head in ("grant", "revoke"):
+        _grant(stmt, catalog, head)
+    return None
+
+
+def _kind(stmt: Statement) -> tuple[str, int]:
+    at = 1
+    while stmt.word(at) in _NOISE:
+        at += 1
+    kind = stmt.word(at)
+    at += 1
+    if stmt.word(at) == "concurrently":
+        at += 1
+    if stmt.word(at) == "if":
+        at += 2 + (stmt.word(at + 1) == "not")
+    return kind, at
+
+
+def _create(stmt: Statement, catalog: Catalog, origin: str) -> Body | None:
+    kind, at = _kind(stmt)
+    if kind in ("function", "procedure"):
+        body = read_routine(stmt, at, catalog, "file" if origin.startswith("(") else "dynamic")
+        if body is not None:
+            catalog.bodies[_signature(body.routine)] = body
+        return body
+    if kind == "table":
+        create_table(stmt, at, catalog)
+    elif kind == "view":
+        name, _ = name_at(stmt.tokens, at)
+        name = catalog.qualify(name)
+        catalog.tables[name] = Table(name, stmt.code.span(0), view=True, parent=_base(stmt, at))
+    elif kind == "trigger":
+        create_trigger(stmt, at, catalog, origin)
+    elif kind in ("type", "domain"):
+        name, after = name_at(stmt.tokens, at)
+        enum = kind == "type" and stmt.word(after) == "as" and stmt.word(after + 1) == "enum"
+        labels = labels_of(stmt, after, len(stmt.tokens)) if enum or kind == "domain" else ()
+        if labels:
+            catalog.types[name] = labels
+    elif kind == "rule":
+        return _rule(stmt, catalog, at)
+    return None
+
+
+def _base(stmt: Statement, at: int) -> str:
+    """The one table below a view; a view of several takes no writes by itself."""
+    froms = [i for i in range(at, len(stmt.tokens)) if stmt.word(i) == "from"]
+    if len(froms) != 1 or any(t.word in ("join", "union", "group", "distinct") for t in stmt.tokens):
+        return ""
+    name, after = name_at(stmt.tokens, froms[0] + 1)
+    return "" if stmt.word(after) in (",", "(") else name
+
+
+def _signature(routine: Routine) -> str:
+    return f"{routine.name}({','.join(_type(a) for a in routine.args)})"
+
+
+_ALIASES = {"int": "integer", "int4": "integer", "int8": "bigint", "int2": "smallint", "bool": "boolean", "varchar": "character varying"}
+_ALIASES |= {
+    "timestamptz": "timestamp with time zone",
+    "timestamp without time zone": "timestamp",
+    "decimal": "numeric",
+    "float8": "double precision",
+}
+
+
+def _type(written: str) -> str:
+    """One spelling for each type, so that OR REPLACE finds what it replaces."""
+    text = " ".join(written.lower().split()).removeprefix("pg_catalog.")
+    array = text.endswith("[]")
+    text = text.removesuffix("[]").split("(")[0].strip()
+    return _ALIASES.get(text, text) + ("[]" if array else "")
+
+
+def _rule(stmt: Statement, catalog: Catalog, at: int) -> Body | None:
+    name, _ = name_at(stmt.tokens, at)
+    for i, token in enumerate(stmt.tokens):
+        if token.word == "do" and token.kind == "name":
+            span = stmt.code.span(0, len(stmt.code.text))
+            rest = stmt.code.slice(stmt.tokens[i].end, stmt.tokens[-1].end)
+            routine = Routine(f"rule {name}/0", f"rule {name}", (), span, span.end, "sql")
+            body = Body(routine, (), rest, read_tree(routine, rest, catalog))
+            catalog.bodies[routine.id] = body
+            return body
+    return None
+
+
+def _do(stmt: Statement, catalog: Catalog) -> Body | None:
+    for token in stmt.tokens:
+        if token.kind in ("string", "dollar"):
+            code = join(literal(stmt.code, token), stmt.code.source, dynamic=stmt.code.dynamic)
+            span = stmt.code.span(0, len(stmt.code.text))
+            name = f"do at {span.file}:{span.line}"
+            words = [t.word for t in stmt.tokens]
+            language = words[words.index("language") + 1] if "language" in words[:-1] else "plpgsql"
+            routine = Routine(f"{name}/0", name, (), span, span.end, language)
+            body = Body(routine, (), code, read_tree(routine, code, catalog))
+            catalog.bodies[name] = body
+            return body
+    return None
+
+
+def _drop(stmt: Statement, catalog: Catalog) -> None:
+    kind, at = _kind(stmt)
+    if kind == "trigger":
+        name, after = name_at(stmt.tokens, at)
+        relation, _ = name_at(stmt.tokens, after + 1)
+        for key in [k for k in catalog.triggers if k[1] == name and same_relation(k[0], relation)]:
+            del catalog.triggers[key]
+        return
+    for start, stop in commas(stmt.tokens, at, len(stmt.tokens)):
+        name, after = name_at(stmt.tokens, start)
+        name = catalog.qualify(name)
+        if kind in ("function", "procedure", "routine", "aggregate"):
+            _drop_routine(stmt, catalog, name, after, stop)
+        elif kind in ("table", "view") and "*" not in name:
+            catalog.tables.pop(name, None)
+            for key in [k for k in catalog.triggers if same_relation(k[0], name)]:
+                del catalog.triggers[key]
+            catalog.fk_actions[:] = [f for f in catalog.fk_actions if not same_relation(f.relation, name)]
+        elif kind == "schema":
+            for table in [t for t in catalog.bodies if t.startswith(f"{name}.")]:
+                del catalog.bodies[table]
+
+
+def _drop_routine(stmt: Statement, catalog: Catalog, name: str, after: int, stop: int) -> None:
+    overloads = [k for k, b in catalog.bodies.items() if b.routine.name == name]
+    if stmt.word(after) == "(" and after < stop:
+        wanted: list[str] = []
+        for a, b in commas(stmt.tokens, after + 1, close_of(stmt.tokens, after)):
+            text = stmt.code.text[stmt.tokens[a].start : stmt.tokens[b - 1].end] if b > a else ""
+            wanted.append(_type(text))
+        same = [k for k in overloads if len(catalog.bodies[k].routine.args) == len(wanted)]
+        exact = [k for k in same if all(_type_in(t, w) for t, w in zip(catalog.bodies[k].routine.args, wanted, strict=True))]
+        overloads = exact or (same if len(same) == 1 else [])
+    for key in overloads:
+        del catalog.bodies[key]
+
+
+def _type_in(declared: str, written: str) -> bool:
+    """A DROP may repeat the parameter's name before its type."""
+    declared = _type(declared)
+    return written == declared or written.endswith(f" {declared}")
+
+
+def _alter(stmt: Statement, catalog: Catalog) -> None:
+    kind, at = _kind(stmt)
+    if kind == "table":
+        alter_table(stmt, at, catalog)
+    elif kind == "type":
+        name, after = name_at(stmt.tokens, at)
+        if stmt.word(after) == "add" and name in catalog.types:
+            catalog.types[name] += labels_of(stmt, after, len(stmt.tokens))[:1]
+    elif kind in ("function", "procedure"):
+        name, after = name_at(stmt.tokens, at)
+        after = close_of(stmt.tokens, after) + 1 if stmt.word(after) == "(" else after
+        if stmt.word(after) == "rename":
+            _rename(catalog, name, name_at(stmt.tokens, after + 2)[0])
+        elif stmt.word(after) == "set" and stmt.word(after + 1) == "schema":
+            _rename(catalog, name, f"{stmt.word(after + 2)}.{name.rsplit('.', 1)[-1]}")
+
+
+def _rename(catalog: Catalog, old: str, new: str) -> None:
+    if "." in old and "." not in new:
+        new = f"{old.split('.')[0]}.{new}"
+    for key in [k for k, b in catalog.bodies.items() if b.routine.name == old]:
+        body = catalog.bodies.pop(key)
+        body.routine = replace(body.routine, name=new, id=f"{new}/{len(body.routine.args)}")
+        catalog.bodies[_signature(body.routine)] = body
+
+
+def _set(stmt: Statement, catalog: Catalog) -> None:
+    words = [t.word for t in stmt.tokens]
+    if "search_path" in words:
+        at = words.index("search_path") + 2
+        catalog.search_path = words[at] if at < len(words) else ""
+    elif words[0] == "select":
+        catalog.search_path = ""
+
+
+def _grant(stmt: Statement, catalog: Catalog, head: str) -> None:
+    words = [t.word for t in stmt.tokens]
+    link = "to" if head == "grant" else "from"
+    if "on" not in words or link not in words:
+        return
+    on, to = words.index("on"), len(words) - 1 - words[::-1].index(link)
+    start = on + 1 + (words[on + 1] in ("table", "function", "procedure"))
+    if words[on + 1] in ("schema", "sequence", "all", "database", "type", "language"):
+        return
+    for a, _b in commas(stmt.tokens, start, to):
+        name, _ = name_at(stmt.tokens, a)
+        for privilege in [w for w in words[1:on] if w.isalpha()]:
+            for role in [w for w in words[to + 1 :] if w not in (",", "with", "grant", "option")]:
+                entry = (privilege, name, role)
+                if head == "grant":
+                    catalog.grants.append((*entry, stmt.code.span(0)))
+                else:
+                    catalog.grants[:] = [g for g in catalog.grants if g[1:3] != entry[1:] or (privilege != "all" and g[0] != privilege)]

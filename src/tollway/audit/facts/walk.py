@@ -1,0 +1,396 @@
+"""Walking a body in the order of its execution, with the texts that its variables can hold."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+
+from tollway.audit.facts.catalog import Body, Catalog
+from tollway.audit.facts.ddl import apply
+from tollway.audit.facts.dml import read_writes
+from tollway.audit.facts.statements import RawCall, calls_of, idle_spans, notifications, resolve, within, writes_of
+from tollway.audit.load.code import Code
+from tollway.audit.load.split import Statement, split
+from tollway.audit.model import TOP_LEVEL, CallKind, Facts, Routine, Unknown
+from tollway.audit.parse.check import writes_counted
+from tollway.audit.parse.names import HOLE, close_of, commas, name_at, short
+from tollway.audit.parse.plpgsql import Node, sub
+from tollway.audit.resolve.evaluate import LIMIT, Env, Evaluator, Value, using_at
+
+_DEPTH = 4
+_TEXTUAL = frozenset(
+    {"select", "insert", "update", "delete", "call", "with", "merge", "truncate", "do", "alter", "drop", "perform", "vacuum"}
+)
+_SEEN_HEADS = frozenset({"create", "alter", "drop", "do"})
+
+
+@dataclass(slots=True)
+class Walker:
+    """Fills `facts` from bodies. Calls wait in `raw_calls` until every routine is known."""
+
+    catalog: Catalog
+    facts: Facts
+    schedulers: frozenset[str]
+    queue: list[Body] = field(default_factory=list)
+    raw_calls: list[tuple[RawCall, str, CallKind, tuple[str, ...], Node | None, Env]] = field(default_factory=list)
+    executors: dict[str, int] = field(default_factory=dict)
+    """Routines that execute one of their parameters, and which."""
+    seen: set[tuple[object, ...]] = field(default_factory=set)
+    routine: Routine | None = None
+    owner: str = TOP_LEVEL
+    params: tuple[str, ...] = ()
+    inlining: int = 0
+
+    def body(self, body: Body) -> None:
+        """Walk one routine."""
+        self.routine, self.owner, self.params = body.routine, body.routine.id, body.params
+        if body.tree is not None:
+            start = {p: [_unknown(body.code)] for p in body.params if p} if body.code else {}
+            self.node(body.tree, start, ())
+        self.routine, self.owner, self.params = None, TOP_LEVEL, ()
+
+    def nodes(self, nodes: Iterable[Node], env: Env, guards: tuple[str, ...]) -> Env:
+        for node in nodes:
+            env = self.node(node, env, guards)
+        return env
+
+    def node(self, node: Node, env: Env, guards: tuple[str, ...]) -> Env:
+        """What a statement does, and the variables after it."""
+        step: Callable[[Node, Env, tuple[str, ...]], Env] | None = getattr(self, f"_{node.kind}", None)
+        if step is not None:
+            return step(node, env, guards)
+        if node.code is not None:
+            self.statement(node.code, env, guards, node, control=True)
+        return env
+
+    def _block(self, node: Node, env: Env, guards: tuple[str, ...]) -> Env:
+        env = dict(env)
+        for name, code in node.declared:
+            env.pop(name, None)
+            if code is not None:
+                self.statement(code, env, guards, node, control=True)
+                self._set(env, name, code)
+        after = self.nodes(node.branches[0], env, guards)
+        outs = [self.nodes(handler, _merge([env, after]), (*guards, "exception")) for handler in node.handlers]
+        return _merge([after, *outs])
+
+    def _if(self, node: Node, env: Env, guards: tuple[str, ...]) -> Env:
+        if node.code is not None:
+            self.statement(node.code, env, guards, node, control=True)
+        outs = [] if node.exhaustive and node.conds[-1:] == [None] else [env]
+        for cond, branch in zip(node.conds, node.branches, strict=True):
+            if cond is not None:
+                self.statement(cond, env, guards, node, control=True)
+            label = " ".join(cond.code.text.split()) if cond else "else"
+            outs.append(self.nodes(branch, dict(env), (*guards, label)))
+        return _merge(outs)
+
+    _case = _if
+
+    def _loop(self, node: Node, env: Env, guards: tuple[str, ...]) -> Env:
+        env = dict(env)
+        label = f"{node.word} loop"
+        for cond in node.conds:
+            if cond is not None:
+                self.statement(cond, env, guards, node, control=True)
+        if node.code is not None:
+            if node.code.word(0) == "execute":
+                self._run(sub(node.code, 1, len(node.code.tokens)), env, guards, node)
+            else:
+                self.statement(node.code, env, guards, node, control=True)
+            self._loop_variable(node, env)
+        for name in _assigned(node.branches[0]):
+            if name in env and node.code is not None:
+                grown = [Code(c.source, c.text + HOLE, c.parts, dynamic=True) for c in env[name]]
+                env[name] = (env[name] + grown)[:LIMIT]
+        return _merge([env, self.nodes(node.branches[0], env, (*guards, label))])
+
+    def _loop_variable(self, node: Node, env: Env) -> None:
+        target = node.target.split(",")[0].strip()
+        if node.code is not None:
+            env[target] = [_unknown(node.code.code)]
+        values = self._elements(node.code, env) if node.code else []
+        if values:
+            env[target if node.word == "foreach" else f"{target}.*"] = values
+            env[target] = values
+
+    def _elements(self, code: Statement, env: Env) -> Value:
+        """The constants of an array, of unnest(array), or of a VALUES list with one column."""
+        if len(code.tokens) == 1 and f"{code.word(0)}[]" in env:
+            return list(env[f"{code.word(0)}[]"])
+        for i, token in enumerate(code.tokens):
+            if token.word == "array" and code.word(i + 1) == "[":
+                parts = commas(code.tokens, i + 2, close_of(code.tokens, i + 1))
+                return [v for a, b in parts for v in Evaluator(code, env, self.inline).value(a, b)][:LIMIT]
+            if token.word == "values" and code.word(i + 1) == "(":
+                return self._values_list(code, i + 1, env)
+        head = code.tokens[0] if code.tokens else None
+        if head is not None and head.kind == "string" and code.code.text[head.start : head.start + 2] == "'{":
+            inner = code.code.slice(head.start + 2, head.end - 2)
+            found, at = [], 0
+            for piece in inner.text.split(","):
+                found.append(inner.slice(at, at + len(piece)))
+                at += len(piece) + 1
+            return found[:LIMIT]
+        return []
+
+    def _values_list(self, code: Statement, at: int, env: Env) -> Value:
+        found: Value = []
+        while code.word(at) == "(":
+            close = close_of(code.tokens, at)
+            parts = commas(code.tokens, at + 1, close)
+            if len(parts) != 1:
+                return []
+            found += Evaluator(code, env, self.inline).value(*parts[0])
+            at = close + 1 + (code.word(close + 1) == ",")
+        return found[:LIMIT]
+
+    def _assign(self, node: Node, env: Env, guards: tuple[str, ...]) -> Env:
+        assert node.code is not None
+        self.statement(node.code, env, guards, node, control=True)
+        env = dict(env)
+        self._set(env, node.target, node.code)
+        return env
+
+    def _set(self, env: Env, name: str, code: Statement) -> None:
+        values = self._elements(code, env) if code.tokens and (code.word(0) == "array" or code.tokens[0].kind == "string") else []
+        if values and (code.word(0) == "array" or code.word(len(code.tokens) - 1) == "]"):
+            env[f"{name}[]"] = values
+        elif len(code.tokens) and code.word(0) == "select":
+            env[name] = [_unknown(code.code)]
+        else:
+            env[name] = Evaluator(code, env, self.inline).value()
+
+    def _execute(self, node: Node, env: Env, guards: tuple[str, ...]) -> Env:
+        assert node.code is not None
+        self._run(node.code, env, guards, node)
+        return self._forget(node.code, env)
+
+    def _return(self, node: Node, env: Env, guards: tuple[str, ...]) -> Env:
+        if node.code is not None and node.word == "execute":
+            self._run(node.code, env, guards, node)
+        elif node.code is not None:
+            self.statement(node.code, env, guards, node, control=node.word != "query")
+        return env
+
+    def _sql(self, node: Node, env: Env, guards: tuple[str, ...]) -> Env:
+        assert node.code is not None
+        if node.code.word(0) == "execute":  # in a SQL body: a prepared statement
+            return env
+        self.statement(node.code, env, guards, node)
+        return self._into(node.code, env)
+
+    def _into(self, code: Statement, env: Env) -> Env:
+        """`select expr into v`: v holds what expr can be. Any other INTO makes its targets unknown."""
+        depth = 0
+        for i, token in enumerate(code.tokens):
+            depth += (token.kind == "op") * ((token.word in ("(", "[")) - (token.word in (")", "]")))
+            if (
+                depth == 0
+                and token.kind == "name"
+                and token.word == "into"
+                and code.word(0) in ("select", "with", "update", "delete", "insert")
+            ):
+                if code.word(0) == "insert" and i == 1:
+                    continue
+                return self._bind(code, i, env)
+        return env
+
+    def _bind(self, code: Statement, i: int, env: Env) -> Env:
+        env = dict(env)
+        at = i + 1 + (code.word(i + 1) == "strict")
+        targets = [code.word(at)]
+        while code.word(at + 1) == ",":
+            at += 2
+            targets.append(code.word(at))
+        plain = code.word(0) == "select"
+        start, stop = (1, i) if plain else (0, 0)
+        if plain and i == 1:
+            ends = [k for k in range(at + 1, len(code.tokens)) if code.word(k) == "from"]
+            start, stop = at + 1, ends[0] if ends else len(code.tokens)
+        given = commas(code.tokens, start, stop)
+        for k, target in enumerate(targets):
+            env[target] = [_unknown(code.code)]
+            if plain and len(given) == len(targets) and "from" not in [t.word for t in code.tokens[start:stop]]:
+                env[target] = Evaluator(code, env, self.inline).value(*given[k])
+        return env
+
+    def _forget(self, code: Statement, env: Env) -> Env:
+        at = using_at(code)
+        if code.word(at) != "into":
+            return env
+        env = dict(env)
+        for token in code.tokens[at + 1 :]:
+            if token.kind == "name":
+                env[token.word] = [_unknown(code.code)]
+            if token.word == "using":
+                break
+        return env
+
+    def inline(self, name: str, args: list[Value]) -> Value | None:
+        """What a one-expression function of the schema returns."""
+        found = [b for b in self.catalog.named(name) if b.tree is not None and len(b.routine.args) >= len(args)]
+        if len(found) != 1 or self.inlining >= _DEPTH or found[0].tree is None:
+            return None
+        body = found[0]
+        assert body.tree is not None
+        nodes = body.tree.branches[0] if body.tree.branches else []
+        if len(nodes) != 1 or nodes[0].code is None or nodes[0].kind not in ("sql", "return"):
+            return None
+        code = nodes[0].code
+        if code.word(0) == "select":
+            if any(t.word == "from" and t.kind == "name" for t in code.tokens):
+                return None
+            code = sub(code, 1, len(code.tokens))
+        env: Env = {param: value for param, value in zip(body.params, args, strict=False) if param}
+        self.inlining += 1
+        try:
+            return Evaluator(code, env, self.inline).value()
+        finally:
+            self.inlining -= 1
+
+    def _run(self, code: Statement, env: Env, guards: tuple[str, ...], node: Node | None) -> None:
+        """An EXECUTE: every text that it can run."""
+        self.statement(code, env, guards, node, control=True)
+        end = using_at(code)
+        if end == 1 and code.word(0) in self.params:
+            self.executors[self.owner] = self.params.index(code.word(0))
+        for text in Evaluator(code, env, self.inline).value(0, end):
+            if not text.text.strip():
+                continue
+            if text.text.strip().startswith(HOLE):
+                where = code.code.span(0)
+                self.facts.unknowns.append(Unknown("dynamic", self.owner, where, " ".join(code.code.text.split())[:120]))
+                continue
+            self.script(text, guards, node, "dynamic", self._using(code, end, env))
+
+    def _using(self, code: Statement, end: int, env: Env) -> Env:
+        """What `$1`, `$2` hold in the text: the values of USING."""
+        start = next((i for i in range(end, len(code.tokens)) if code.word(i) == "using"), len(code.tokens))
+        stop = next((i for i in range(start, len(code.tokens)) if code.word(i) == "into"), len(code.tokens))
+        given = commas(code.tokens, start + 1, stop)
+        return {f"${k}": Evaluator(code, env, self.inline).value(a, b) for k, (a, b) in enumerate(given, 1)}
+
+    def script(self, text: Code, guards: tuple[str, ...], node: Node | None, kind: CallKind, env: Env | None = None) -> None:
+        """Statements that a string carries; `env` is what its parameters hold."""
+        for stmt in split(text):
+            body = apply(stmt, self.catalog, self.owner) if stmt.word(0) in _SEEN_HEADS else None
+            if body is not None:
+                self.queue.append(body)
+                if stmt.word(0) == "do":
+                    self._note(RawCall(body.routine.name, 0, [], stmt), kind, guards, node, {})
+                continue
+            self.statement(stmt, env or {}, guards, node, kind=kind)
+
+    def statement(
+        self, stmt: Statement, env: Env, guards: tuple[str, ...], node: Node | None, *, control: bool = False, kind: CallKind = "direct"
+    ) -> None:
+        """Everything one statement or expression does by itself."""
+        if not stmt.tokens:
+            return
+        if not control and kind == "direct" and stmt.word(0) in _SEEN_HEADS and self.owner != TOP_LEVEL:
+            body = apply(stmt, self.catalog, self.owner)
+            if body is not None:
+                self.queue.append(body)
+                return
+        facts = self.facts
+        self._count(stmt)
+        for write in writes_of(stmt, self.routine, self.catalog, self.owner, guards):
+            key = (write.key, self.owner, write.columns)
+            if key not in self.seen:
+                self.seen.add(key)
+                facts.writes.append(write)
+                _attach(node, write)
+        idle = idle_spans(stmt)  # what stands there is told, and proves nothing
+        for effect in notifications(stmt, self.owner, guards):
+            facts.effects.append(effect)
+            _attach(None if within(effect.span, idle) else node, effect)
+        if stmt.word(0) in ("create", "alter"):
+            self.defaults(stmt)
+            return
+        for raw in calls_of(stmt):
+            self._note(raw, kind, guards, None if within(raw.span, idle) else node, env)
+            if raw.name in self.schedulers or short(raw.name) in self.schedulers:
+                self._scheduled(raw, env, guards)
+
+    def _count(self, stmt: Statement) -> None:
+        """Hold our reading against Postgres's own parser; a difference is never kept silent."""
+        counted = writes_counted(stmt)
+        own = sum(1 for w in read_writes(stmt) if w.verb in ("insert", "update", "delete", "merge"))
+        if counted is not None and counted != own:
+            told = f"Postgres sees {counted} writes and the reader {own}: {' '.join(stmt.code.text.split())[:100]}"
+            self.facts.unknowns.append(Unknown("accounting", self.owner, stmt.code.span(0), told))
+
+    def defaults(self, stmt: Statement) -> None:
+        """The calls in the DEFAULTs of a table: the table makes them, whoever inserts."""
+        words = [t.word for t in stmt.tokens[:8]]
+        if "table" in words:
+            at = words.index("table") + 1
+            at += {"not": 3, "exists": 2}.get(stmt.word(at + 1), 0) if stmt.word(at) == "if" else 0
+            name, _ = name_at(stmt.tokens, at)
+            for raw in calls_of(stmt):
+                self.raw_calls.append((raw, self.catalog.qualify(name), "default", (), None, {}))
+
+    def _note(self, raw: RawCall, kind: CallKind, guards: tuple[str, ...], node: Node | None, env: Env) -> None:
+        self.raw_calls.append((raw, self.owner, kind, guards, node, env))
+
+    def _scheduled(self, raw: RawCall, env: Env, guards: tuple[str, ...]) -> None:
+        for a, b in raw.args[::-1]:
+            texts = [t for t in Evaluator(raw.stmt, env, self.inline).value(a, b) if t.text.split("(")[0].split()[:1]]
+            sql = [t for t in texts if t.text.split()[0].lower() in _TEXTUAL]
+            for text in sql:
+                self.script(text, (*guards, "scheduled"), None, "cron")
+            if sql:
+                return
+
+    def settle(self) -> None:
+        """Resolve the calls, now that every routine is known, and give executors' arguments their due."""
+        done = 0
+        while done < len(self.raw_calls):
+            raw, owner, kind, guards, node, env = self.raw_calls[done]
+            done += 1
+            for call in resolve(raw, self.catalog, owner, kind, guards):
+                key = (call.source, call.target, call.span, call.kind)
+                if key not in self.seen:
+                    self.seen.add(key)
+                    self.facts.calls.append(call)
+                    _attach(node, call)
+                at = self.executors.get(call.target)
+                if at is not None and at < len(raw.args) and owner != call.target:
+                    self._through(raw, owner, at, guards, node, env)
+
+    def _through(self, raw: RawCall, owner: str, at: int, guards: tuple[str, ...], node: Node | None, env: Env) -> None:
+        """The text handed to a routine that executes it."""
+        self.owner = owner
+        for text in Evaluator(raw.stmt, env, self.inline).value(*raw.args[at]):
+            if not text.text.strip().startswith(HOLE):
+                self.script(text, guards, node, "dynamic")
+        self.owner = TOP_LEVEL
+
+
+def _attach(node: Node | None, fact: object) -> None:
+    if node is not None:
+        node.facts.append(fact)  # type: ignore[arg-type]
+
+
+def _assigned(nodes: list[Node]) -> set[str]:
+    found: set[str] = set()
+    for node in nodes:
+        if node.kind == "assign":
+            found.add(node.target)
+        for branch in (*node.branches, *node.handlers):
+            found |= _assigned(branch)
+    return found
+
+
+def _merge(envs: list[Env]) -> Env:
+    """What variables can hold where paths meet. One that is not set on a path is NULL there, and runs nothing."""
+    merged: dict[str, dict[tuple[object, ...], Code]] = {}
+    for env in envs:
+        for name, values in env.items():
+            merged.setdefault(name, {}).update({(v.text, v.parts): v for v in values})
+    return {name: list(texts.values())[:LIMIT] for name, texts in merged.items()}
+
+
+def _unknown(code: Code) -> Code:
+    return Code(code.source, HOLE, ((0, code.at(0)),), dynamic=True)

@@ -1,0 +1,1 @@
+"""Reading: files become statements, each of which knows where every character came from."""

@@ -1,0 +1,1 @@
+"""What the auditor prints: for people, for machines, for code scanners."""

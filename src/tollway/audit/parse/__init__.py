@@ -1,0 +1,1 @@
+"""Structure: from statements to routines, tables and trees of PL/pgSQL."""

@@ -1,0 +1,50 @@
+"""A second opinion: Postgres's own parser counts the writes of a statement, and must agree with the reader of tokens."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+from tollway.audit.errors import ParserMissing
+from tollway.audit.load.split import Statement
+
+_WRITES = frozenset({"InsertStmt", "UpdateStmt", "DeleteStmt", "MergeStmt"})
+_VERB = re.compile(r"(?i)\b(?:insert|update|delete|merge)\b")
+
+
+def parser() -> Any:
+    """The module postgast.
+
+    Raises:
+        ParserMissing: it is not installed.
+    """
+    try:
+        import postgast
+    except ImportError as error:
+        raise ParserMissing from error
+    return postgast
+
+
+def writes_counted(stmt: Statement) -> int | None:
+    """How many writes Postgres sees; None when it cannot parse the text (PL/pgSQL's INTO, a half-known text)."""
+    if not _VERB.search(stmt.code.text):
+        return 0
+    postgast = parser()
+    try:
+        tree = postgast.parse(stmt.code.text)
+    except postgast.PgQueryError:
+        return None
+    return sum(1 for raw in tree.stmts for name in _kinds(raw.stmt) if name in _WRITES)
+
+
+def _kinds(message: Any) -> Iterator[str]:
+    yield message.DESCRIPTOR.name
+    for field, value in message.ListFields():
+        if field.message_type is None:
+            continue
+        if field.is_repeated if hasattr(field, "is_repeated") else field.label == field.LABEL_REPEATED:
+            for item in value:
+                yield from _kinds(item)
+        else:
+            yield from _kinds(value)

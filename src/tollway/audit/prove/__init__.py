@@ -1,0 +1,1 @@
+"""Verdicts: for each change of a state and each required effect, how surely one follows the other."""

@@ -1,0 +1,281 @@
+"""The verdict ladder for one write and one required effect."""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Iterator
+
+from tollway.audit.analysis import Analysis
+from tollway.audit.config import Requirement
+from tollway.audit.facts.catalog import Body
+from tollway.audit.model import Call, Effect, Span, Status, Trigger, Verdict, Write
+from tollway.audit.parse.names import covers, may_be, same_relation, short
+from tollway.audit.parse.plpgsql import Node
+from tollway.audit.prove.conditions import Change, holds, read, rename_state
+from tollway.audit.prove.tree import NONE, Fact, Level, Reach, Reader, find
+
+_ROUNDS = 8
+_SWITCH = re.compile(r"session_replication_role(\W|\bto\b)+replica\b|\bdisable\s+trigger\b", re.IGNORECASE)
+_COMMENT = re.compile(r"--[^\n]*|/\*.*?\*/", re.DOTALL)
+_VERBS = {
+    "insert": ("insert", "copy", "merge"),
+    "update": ("update", "insert", "merge", "copy"),
+    "write": ("insert", "update", "delete", "merge", "copy"),
+}
+
+
+class Prover:
+    """Proves one requirement over a whole analysis."""
+
+    def __init__(self, analysis: Analysis, need: Requirement) -> None:
+        self.analysis, self.need = analysis, need
+        self.summary: dict[str, Reach] = {}
+        self.callers: dict[str, list[Call]] = defaultdict(list)
+        self.callees: dict[str, list[Call]] = defaultdict(list)
+        for call in analysis.facts.calls:
+            self.callers[call.target].append(call)
+            self.callees[call.source].append(call)
+        self.python = {r.id for r in analysis.facts.routines if r.language == "python"}
+        self.python_facts: dict[str, list[Write | Effect]] = defaultdict(list)
+        made: list[Write | Effect] = [*analysis.facts.writes, *analysis.facts.effects]
+        for fact in made:
+            if fact.routine in self.python:
+                self.python_facts[fact.routine].append(fact)
+        self.switches = frozenset(n for n, b in analysis.bodies.items() if b.code and _SWITCH.search(_COMMENT.sub(" ", b.code.text)))
+        self._summarise()
+
+    def _summarise(self) -> None:
+        """What each routine does on every path, to a fixpoint: calls only ever add."""
+        reader = Reader(self.judge)
+        for _ in range(_ROUNDS):
+            before = dict(self.summary)
+            for name, body in self.analysis.bodies.items():
+                if body.tree is not None:
+                    self.summary[name] = reader.node(body.tree)
+            if {k: v.level for k, v in before.items()} == {k: v.level for k, v in self.summary.items()}:
+                return
+
+    def satisfies(self, fact: Write | Effect) -> bool:
+        """Is this the effect that is asked for?"""
+        need = self.need
+        if isinstance(fact, Effect):
+            return need.kind == fact.kind and (need.target == "*" or covers(need.target, fact.target))
+        if need.kind not in _VERBS or fact.verb not in _VERBS[need.kind]:
+            return False
+        if same_relation(need.target, fact.relation):
+            return True
+        relation, _, column = need.target.rpartition(".")
+        if need.kind != "update" or not relation or not same_relation(relation, fact.relation):
+            return False
+        return fact.verb != "update" or column in fact.columns or "*" in fact.columns
+
+    def judge(self, fact: Fact) -> Reach:
+        """What one fact contributes: itself, or what its callee does."""
+        if isinstance(fact, Call):
+            if self.need.kind == "call" and same_relation(self.need.target, fact.target.split("/")[0]):
+                return Reach(Level.ALWAYS, (fact.span,))
+            inner = self.summary.get(fact.target, NONE)
+            level = Level.SOME if inner.level is not Level.NONE and fact.kind == "cron" else inner.level
+            return Reach(level, (fact.span, *inner.proof), through=True) if level is not Level.NONE else NONE
+        if not self.satisfies(fact):
+            return NONE
+        return Reach(Level.SOME if isinstance(fact, Write) and fact.partial else Level.ALWAYS, (fact.span,))
+
+    def verdict(self, write: Write) -> Verdict:
+        """The best rung that holds."""
+        found = [*self._triggers(write), *self._body(write), *self._python(write)]
+        status, proof, reason = min(found, key=_place, default=("missing", (), ""))
+        return Verdict(write, self.need.effect, status, (write.span, *proof), reason)
+
+    # triggers
+
+    def _triggers(self, write: Write) -> Iterator[tuple[Status, tuple[Span, ...], str]]:
+        """The worst of the write's events, each with the best trigger for it."""
+        if write.verb in ("drop", "detach"):
+            return
+        mine = [t for t in self.analysis.facts.triggers if self._on(t, write)]
+        switch = self._switched_off(write.routine)
+        bests: list[tuple[Status, tuple[Span, ...], str]] = []
+        bare: list[str] = []
+        for change in _changes(write):
+            found = [f for f in (self._fires(t, write, change) for t in mine if not switch or t.enabled == "A") if f is not None]
+            if found:
+                bests.append(min(found, key=_place))
+            else:
+                bare.append(change.event)
+        if switch and mine and not bests:
+            yield "disabled", (mine[0].span,), f"{switch} switches triggers off"
+        if bests:
+            worst = max(bests, key=_place)
+            yield ("conditional", worst[1], f"no trigger for its {' and '.join(bare)}") if bare else worst
+
+    def _switched_off(self, routine: str) -> str:
+        """The routine that switches triggers off on a way to this one, if there is any."""
+        seen, ways = {routine}, [routine] if self.switches else []
+        for name in ways:
+            if name in self.switches:
+                return name
+            fresh = [c.source for c in self.callers.get(name, ()) if c.source not in seen]
+            seen.update(fresh)
+            ways.extend(fresh)
+        return ""
+
+    def _on(self, trigger: Trigger, write: Write) -> bool:
+        table, names = self.analysis.catalog.table(write.relation), [write.relation]
+        if table is not None and table.parent and (trigger.level == "row" or table.view):
+            names.append(table.parent)
+        return any(same_relation(trigger.relation, n) or ("*" in trigger.relation and may_be(trigger.relation, n)) for n in names)
+
+    def _fires(self, trigger: Trigger, write: Write, change: Change) -> tuple[Status, tuple[Span, ...], str] | None:
+        if change.event not in trigger.events:
+            return None
+        body = next(iter(self.analysis.catalog.named(trigger.function)), None)
+        if body is None or body.tree is None:
+            return None
+        reach = Reader(self.judge, change).node(body.tree)
+        if reach.level is Level.NONE:
+            return None
+        proof = (trigger.span, *reach.proof)
+        if trigger.enabled in ("D", "R"):
+            return "disabled", proof, f"trigger {trigger.name} is {'disabled' if trigger.enabled == 'D' else 'enabled for replicas only'}"
+        missed = [c for c in write.state_columns if c not in trigger.columns]
+        if change.event == "update" and trigger.columns and not set(trigger.columns) & set(write.columns):
+            return (
+                ("conditional", proof, f"the trigger listens to other columns than {', '.join(missed)}") if "*" in write.columns else None
+            )
+        truth = holds(read(rename_state(trigger.when, change.columns)), change) if trigger.when else True
+        if truth is False:
+            return None
+        if truth is None:
+            return "conditional", proof, f"when ({trigger.when})"
+        if reach.level is Level.ALWAYS:
+            return "guaranteed", proof, f"trigger {trigger.name}"
+        why = "an exception handler may swallow it" if reach.level is Level.SWALLOWED else "on some paths of the trigger function"
+        return "conditional", proof, why
+
+    # the body
+
+    def _body(self, write: Write) -> Iterator[tuple[Status, tuple[Span, ...], str]]:
+        body: Body | None = self.analysis.bodies.get(write.routine)
+        if body is None or body.tree is None:
+            return
+        way = find(body.tree, write.key)
+        if way is None:
+            return
+        reader = Reader(self.judge)
+        here: Node = way[-1].node if way else body.tree
+        for fact in here.facts:
+            if isinstance(fact, Write) and fact.key == write.key:
+                continue
+            reach = self.judge(fact)
+            if reach.level is Level.ALWAYS:
+                yield ("callee" if reach.through else "same statement"), reach.proof, ""
+        if here.kind == "loop":
+            yield from self._rung(reader.nodes(here.branches[0]), here)
+        yield from self._siblings(reader, [(p.nodes, p.index, p.parent) for p in reversed(way)])
+        yield from self._caller(write)
+
+    def _siblings(self, reader: Reader, way: list[tuple[list[Node], int, Node]]) -> Iterator[tuple[Status, tuple[Span, ...], str]]:
+        """Statements before and after, from the innermost list outwards, until control may have left."""
+        gone = False
+        for nodes, index, _parent in way:
+            for node in nodes[:index]:
+                yield from self._rung(reader.node(node), node)
+            for node in nodes[index + 1 :]:
+                reach = reader.node(node)
+                if gone and reach.level is Level.ALWAYS:
+                    reach = Reach(Level.SOME, reach.proof, reach.through)
+                yield from self._rung(reach, node)
+                gone = gone or reader.leaves(node)
+
+    def _rung(self, reach: Reach, node: Node) -> Iterator[tuple[Status, tuple[Span, ...], str]]:
+        if not reach.proof:  # it only raises, and takes the write back with it
+            return
+        if reach.level is Level.ALWAYS:
+            yield ("callee" if reach.through else "same block"), reach.proof, ""
+        elif reach.level is Level.SWALLOWED:
+            yield "conditional", reach.proof, "an exception handler may swallow it"
+        elif reach.level is Level.SOME:
+            guard = " ".join(node.conds[0].code.text.split()) if node.conds and node.conds[0] is not None else ""
+            found = guard.lower() in ("found", "not found") or "count" in guard.lower() or "is not null" in guard.lower()
+            yield ("guarded" if found else "conditional"), reach.proof, f"if {guard}" if guard else "on some paths"
+
+    def _caller(self, write: Write) -> Iterator[tuple[Status, tuple[Span, ...], str]]:
+        """An SQL caller that adds the effect helps only those who go through it."""
+        for call in self.callers.get(write.routine, ()):
+            body = self.analysis.bodies.get(call.source)
+            if body is None or call.kind not in ("direct", "dynamic") or call.source == write.routine:
+                continue
+            if self.summary.get(call.source, NONE).level is Level.ALWAYS and body.tree is not None:
+                proof = self.summary[call.source].proof
+                yield "conditional", (call.span, *proof), f"only when called by {short(call.source)}"
+
+    # Python
+
+    def _python(self, write: Write) -> Iterator[tuple[Status, tuple[Span, ...], str]]:
+        starts = [(write.routine, write.span)] if write.routine in self.python else []
+        starts += [(c.source, c.span) for c in self._entries(write.routine) if c.source in self.python]
+        for routine, span in starts:
+            proof = self._does(routine, frozenset(), skip=write.key)
+            if proof:
+                yield "python only", (span, *proof), f"only when {routine} makes the change"
+
+    def _entries(self, routine: str) -> list[Call]:
+        """The calls of a routine from Python."""
+        return [c for c in self.callers.get(routine, ()) if c.source in self.python]
+
+    def _does(self, routine: str, seen: frozenset[str], skip: str = "") -> tuple[Span, ...]:
+        """The way by which a Python function reaches the effect in Python itself."""
+        for fact in self.python_facts.get(routine, ()):
+            if not (isinstance(fact, Write) and fact.key == skip) and self.satisfies(fact):
+                return (fact.span,)
+        for call in self.callees.get(routine, ()):
+            if call.target in self.python and call.target not in seen:
+                inner = self._does(call.target, seen | {routine}, skip)
+                if inner:
+                    return (call.span, *inner)
+        return ()
+
+
+_ORDER: tuple[Status, ...] = (
+    *("guaranteed", "same statement", "same block", "callee", "guarded", "conditional", "disabled", "python only"),
+    *("unknown", "missing"),
+)
+
+
+def _place(found: tuple[Status, tuple[Span, ...], str]) -> int:
+    """The rung, best first."""
+    return _ORDER.index(found[0])
+
+
+def _events(write: Write) -> tuple[str, ...]:
+    """The events that a write can raise: an upsert raises two."""
+    if write.verb == "merge" or write.upsert:
+        return ("insert", "update")
+    return {"copy": ("insert",), "drop": (), "detach": ()}.get(write.verb, (write.verb,))
+
+
+def _changes(write: Write) -> list[Change]:
+    """The change as each event sees it."""
+    values = [v for c, v in write.values if c in write.state_columns]
+    known = frozenset(values) if values and not {"?", "default"} & set(values) else frozenset()
+    if write.verb == "insert" and not values:
+        known = frozenset(write.state_values)
+    return [Change(event, write.state_columns, known, write.columns) for event in _events(write)]
+
+
+def prove(analysis: Analysis) -> list[Verdict]:
+    """Every verdict, in order of the writes."""
+    found: list[Verdict] = []
+    for need in analysis.config.require:
+        prover = Prover(analysis, need)
+        for write in analysis.facts.writes:
+            if write.effect == "other" or (need.tables and not any(same_relation(t, write.relation) for t in need.tables)):
+                continue
+            if need.verbs and write.verb not in need.verbs:
+                continue
+            if need.states and write.state_values and not {"?", *need.states} & set(write.state_values):
+                continue
+            found.append(prover.verdict(write))
+    return found

@@ -1,0 +1,158 @@
+"""Post-dominance on the tree of a body: does an effect happen on every way through it?"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from enum import IntEnum
+
+from tollway.audit.model import Call, Effect, Span, Write
+from tollway.audit.parse.plpgsql import Node
+from tollway.audit.prove.conditions import Change, Truth, holds, read, rename_state
+
+Fact = Write | Call | Effect
+
+
+class Level(IntEnum):
+    """How surely: never, on some paths, on some paths because an error may be swallowed, on every path."""
+
+    NONE = 0
+    SOME = 1
+    SWALLOWED = 2
+    ALWAYS = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Reach:
+    """A level with the spans that show it; `through` says that a call lies between."""
+
+    level: Level = Level.NONE
+    proof: tuple[Span, ...] = ()
+    through: bool = False
+
+
+NONE = Reach()
+Judge = Callable[[Fact], Reach]
+
+
+@dataclass(frozen=True, slots=True)
+class Reader:
+    """Judges nodes for one effect, and, inside a trigger function, for one change of state."""
+
+    judge: Judge
+    change: Change | None = None
+
+    def truth(self, node: Node, i: int) -> Truth:
+        """The condition of branch i, as far as the change decides it."""
+        cond = node.conds[i]
+        if cond is None:
+            return True
+        if self.change is None:
+            return None
+        text = cond.code.text
+        if node.kind == "case" and node.code is not None:
+            text = f"{node.code.code.text} in ({text})"
+        return holds(read(rename_state(text, self.change.columns)), self.change)
+
+    def facts(self, facts: Iterable[Fact]) -> Reach:
+        return max((self.judge(fact) for fact in facts), key=_rank, default=NONE)
+
+    def nodes(self, nodes: list[Node]) -> Reach:
+        """A statement list from its beginning."""
+        best = NONE
+        cut = False
+        for node in nodes:
+            reach = self.node(node)
+            if cut and reach.level > Level.SOME:
+                reach = Reach(Level.SOME, reach.proof, reach.through)
+            best = max(best, reach, key=_rank)
+            if best.level is Level.ALWAYS:
+                return best
+            if node.kind == "raise" and node.word == "exception":
+                return Reach(Level.ALWAYS, best.proof) if not cut else best
+            if node.kind in ("return", "exit") and node.word not in ("query", "next", "execute"):
+                return best
+            cut = cut or self.leaves(node)
+        return best
+
+    def node(self, node: Node) -> Reach:
+        """One statement."""
+        own = self.facts(node.facts) if node.kind not in ("if", "case", "loop", "block") else NONE
+        if node.kind == "block":
+            own = max(self.facts(node.facts), self.nodes(node.branches[0]), key=_rank)
+            if node.handlers and own.level is Level.ALWAYS and not all(_raises(h) for h in node.handlers):
+                return Reach(Level.SWALLOWED, own.proof, own.through)
+        elif node.kind in ("if", "case"):
+            own = self._branches(node)
+        elif node.kind == "loop":
+            inner = self.nodes(node.branches[0])
+            own = self.facts(node.facts)
+            if inner.level is not Level.NONE and own.level is not Level.ALWAYS:
+                level = Level.ALWAYS if node.word == "loop" and inner.level is Level.ALWAYS else Level.SOME
+                own = Reach(level, inner.proof, inner.through)
+        return own
+
+    def _branches(self, node: Node) -> Reach:
+        reaches: list[Reach] = []
+        open_end = not node.exhaustive
+        for i, branch in enumerate(node.branches):
+            truth = self.truth(node, i)
+            if truth is False:
+                continue
+            reaches.append(self.nodes(branch))
+            if truth is True:
+                open_end = False
+                break
+        if not reaches:
+            return NONE
+        best = max(reaches, key=_rank)
+        if not open_end and all(r.level is Level.ALWAYS for r in reaches):
+            return best
+        best = max((r for r in reaches if r.proof), key=_rank, default=NONE)
+        return Reach(min(best.level, Level.SOME), best.proof, best.through)
+
+    def leaves(self, node: Node) -> bool:
+        """Can control leave the body here by a RETURN, so that what follows does not run?"""
+        if node.kind == "return":
+            return node.word not in ("query", "next", "execute")
+        if node.kind == "exit":
+            return True
+        for i, branch in enumerate(node.branches):
+            if node.kind in ("if", "case") and self.truth(node, i) is False:
+                continue
+            if any(self.leaves(inner) for inner in branch if not (node.kind == "loop" and inner.kind == "exit")):
+                return True
+        return any(self.leaves(inner) for handler in node.handlers for inner in handler)
+
+
+def _rank(reach: Reach) -> tuple[int, bool]:
+    return reach.level, not reach.through
+
+
+def _raises(nodes: list[Node]) -> bool:
+    return any(node.kind == "raise" and node.word == "exception" for node in nodes)
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """One step of the way from the body's root to a statement: its list and its index there."""
+
+    parent: Node
+    nodes: list[Node]
+    index: int
+
+    @property
+    def node(self) -> Node:
+        return self.nodes[self.index]
+
+
+def find(root: Node, key: str) -> list[Place] | None:
+    """The way to the statement with a given write, outermost first; [] when the root itself has it."""
+    if any(isinstance(fact, Write) and fact.key == key for fact in root.facts):
+        return []
+    for nodes in (*root.branches, *root.handlers):
+        for index, node in enumerate(nodes):
+            inner = find(node, key)
+            if inner is not None:
+                return [Place(root, nodes, index), *inner]
+    return None

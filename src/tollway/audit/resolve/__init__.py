@@ -1,0 +1,1 @@
+"""Dynamic SQL: which texts can an expression be?"""

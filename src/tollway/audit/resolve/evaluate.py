@@ -1,0 +1,227 @@
+"""Symbolic evaluation of string expressions. A value is a list of texts it can be; an unknown stretch is a hole."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from itertools import islice, product
+
+from tollway.audit.load.code import Code, join
+from tollway.audit.load.split import Statement
+from tollway.audit.load.tokens import Token, literal
+from tollway.audit.parse.names import HOLE, close_of, commas, name_at, short
+
+Value = list[Code]
+Env = dict[str, Value]
+Inline = Callable[[str, list[Value]], Value | None]
+
+LIMIT = 24
+"""How many texts a value may have; the rest is given up as a hole by the caller's merge."""
+
+_SPEC = re.compile(r"%(?:(\d+)\$)?-?(?:\*|\d+)?([sIL%])")
+_PLAIN = re.compile(r"[a-z_][a-z0-9_$]*")
+_SAME = frozenset({"quote_ident", "lower", "trim", "btrim", "ltrim", "rtrim", "nullif", "text", "varchar", "regclass", "min", "max"})
+
+
+def _no_inline(_name: str, _args: list[Value]) -> Value | None:
+    return None
+
+
+@dataclass(slots=True)
+class Evaluator:
+    """Evaluates expressions of one statement against the variables known before it."""
+
+    stmt: Statement
+    env: Mapping[str, Value] = field(default_factory=dict)
+    inline: Inline = _no_inline
+
+    def value(self, first: int = 0, last: int | None = None) -> Value:
+        """What tokens first..last can be."""
+        tokens = self.stmt.tokens
+        last = len(tokens) if last is None else last
+        while last - first > 2 and tokens[first].word == "(" and close_of(tokens, first) == last - 1:
+            first, last = first + 1, last - 1
+        if first >= last:
+            return [self._hole(first)]
+        parts = self._concat(first, last)
+        if len(parts) > 1:
+            return self._join([self.value(a, b) for a, b in parts])
+        return self._single(first, last)
+
+    def _hole(self, i: int) -> Code:
+        tokens = self.stmt.tokens
+        at = tokens[min(i, len(tokens) - 1)].start if tokens else 0
+        return Code(self.stmt.code.source, HOLE, ((0, self.stmt.code.at(at)),), dynamic=True)
+
+    def _text(self, text: str, i: int) -> Code:
+        return Code(self.stmt.code.source, text, ((0, self.stmt.code.at(self.stmt.tokens[i].start)),), dynamic=True)
+
+    def _join(self, values: list[Value]) -> Value:
+        source = self.stmt.code.source
+        return [join(pieces, source, dynamic=True) for pieces in islice(product(*values), LIMIT)]
+
+    def _concat(self, first: int, last: int) -> list[tuple[int, int]]:
+        """The operands of `||` outside parentheses and CASE."""
+        found, depth, cases, start = [], 0, 0, first
+        for i in range(first, last):
+            word = self.stmt.tokens[i].word if self.stmt.tokens[i].kind in ("op", "name") else ""
+            depth += (word in ("(", "[")) - (word in (")", "]"))
+            cases += (word == "case") - (word == "end")
+            if word == "||" and depth == 0 and cases == 0:
+                found.append((start, i))
+                start = i + 1
+        found.append((start, last))
+        return found
+
+    def _single(self, first: int, last: int) -> Value:
+        tokens = self.stmt.tokens
+        head = tokens[first]
+        end = self._strip_cast(first, last)
+        if end < last:
+            return self.value(first, end)
+        if head.kind in ("string", "dollar"):
+            return self._strings(first, last)
+        if head.kind == "param" and last == first + 1:
+            return self._variable(self.stmt.code.text[head.start : head.end], first)
+        if head.kind == "number" and last == first + 1:
+            return [self._text(self.stmt.code.text[head.start : head.end], first)]
+        if head.kind == "name" and head.word == "case":
+            return self._case(first, last)
+        if head.kind == "name" and head.word == "null" and last == first + 1:
+            return [self._text("", first)]
+        name, after = name_at(tokens, first)
+        if name and after == last:
+            return self._variable(name, first)
+        if name and tokens[after].word == "(" and close_of(tokens, after) == last - 1:
+            return self._call(name, first, after, last)
+        return [self._hole(first)]
+
+    def _strip_cast(self, first: int, last: int) -> int:
+        depth = 0
+        for i in range(first, last):
+            word = self.stmt.tokens[i].word if self.stmt.tokens[i].kind == "op" else ""
+            depth += (word in ("(", "[")) - (word in (")", "]"))
+            if word == "::" and depth == 0:
+                return i
+        return last
+
+    def _strings(self, first: int, last: int) -> Value:
+        """One constant, or several on successive lines, which are one."""
+        if any(t.kind not in ("string", "dollar") for t in self.stmt.tokens[first:last]):
+            return [self._hole(first)]
+        pieces = [piece for t in self.stmt.tokens[first:last] for piece in literal(self.stmt.code, t)]
+        return [join(pieces, self.stmt.code.source, dynamic=True)]
+
+    def _variable(self, name: str, i: int) -> Value:
+        known = self.env.get(name) or self.env.get(f"{name.split('.')[0]}.*" if "." in name else "")
+        return list(known) if known else [self._hole(i)]
+
+    def _case(self, first: int, last: int) -> Value:
+        tokens, found = self.stmt.tokens, []
+        start, cases, depth, other = -1, 0, 0, False
+        for i in range(first, last):
+            word = tokens[i].word if tokens[i].kind in ("op", "name") else ""
+            depth += (word in ("(", "[")) - (word in (")", "]"))
+            if word == "case":
+                cases += 1
+            elif cases == 1 and depth == 0 and word in ("then", "else", "when", "end"):
+                if start >= 0:
+                    found += self.value(start, i)
+                start = i + 1 if word in ("then", "else") else -1
+                other |= word == "else"
+                cases -= word == "end"
+            elif word == "end":
+                cases -= 1
+        return found[:LIMIT] or [self._hole(first)]
+
+    def _call(self, name: str, first: int, paren: int, last: int) -> Value:
+        args = commas(self.stmt.tokens, paren + 1, last - 1)
+        word = short(name)
+        if word == "format" and args:
+            return self._format(args)
+        if word == "concat":
+            return self._join([self.value(a, b) for a, b in args])
+        if word == "concat_ws" and len(args) > 1:
+            separator = self.value(*args[0])
+            values: list[Value] = []
+            for a, b in args[1:]:
+                values += [separator, self.value(a, b)] if values else [self.value(a, b)]
+            return self._join(values)
+        if word == "coalesce":
+            return [alternative for a, b in args for alternative in self.value(a, b)][:LIMIT]
+        if word in _SAME and args:
+            return self.value(*args[0])
+        if word in ("quote_literal", "quote_nullable") and args:
+            return [self._quoted(v, first) for v in self.value(*args[0])]
+        if word in ("replace", "upper", "left", "substr", "substring"):
+            return self._replace(args, first) if word == "replace" else [self._hole(first)]
+        inlined = self.inline(name, [self.value(a, b) for a, b in args])
+        return inlined or [self._hole(first)]
+
+    def _replace(self, args: list[tuple[int, int]], first: int) -> Value:
+        if len(args) != 3:
+            return [self._hole(first)]
+        subject, old, new = (self.value(a, b) for a, b in args)
+        found: Value = []
+        for text, a, b in islice(product(subject, old, new), LIMIT):
+            pieces = text.text.split(a.text) if a.text and HOLE not in a.text else [text.text]
+            built: list[Code | tuple[str, int]] = []
+            at = 0
+            for k, piece in enumerate(pieces):
+                if k:
+                    built.append(b)
+                built.append(text.slice(at, at + len(piece)))
+                at += len(piece) + len(a.text)
+            found.append(join(built, self.stmt.code.source, dynamic=True))
+        return found
+
+    def _quoted(self, value: Code, i: int) -> Code:
+        if "'" in value.text:
+            return self._text("'" + value.text.replace("'", "''") + "'", i)
+        quote = ("'", value.at(0))
+        return join([quote, value, quote], self.stmt.code.source, dynamic=True)
+
+    def _identifier(self, value: Code, i: int) -> Code:
+        if _PLAIN.fullmatch(value.text):
+            return value
+        return self._text('"' + value.text.replace('"', '""') + '"', i)
+
+    def _format(self, args: list[tuple[int, int]]) -> Value:
+        found: Value = []
+        given = [self.value(a, b) for a, b in args[1:]]
+        for template in self.value(*args[0]):
+            pieces: list[Value] = []
+            at = nth = 0
+            for match in _SPEC.finditer(template.text):
+                pieces.append([template.slice(at, match.start())])
+                at = match.end()
+                if match.group(2) == "%":
+                    pieces.append([template.slice(match.start(), match.start() + 1)])
+                    continue
+                nth = int(match.group(1)) if match.group(1) else nth + 1
+                i = args[nth][0] if nth < len(args) else args[0][0]
+                choice = given[nth - 1] if 0 < nth <= len(given) else [self._hole(i)]
+                pieces.append([self._render(match.group(2), v, i) for v in choice])
+            pieces.append([template.slice(at, len(template.text))])
+            found += self._join(pieces)
+        return found[:LIMIT]
+
+    def _render(self, how: str, value: Code, i: int) -> Code:
+        return self._identifier(value, i) if how == "I" else self._quoted(value, i) if how == "L" else value
+
+
+def using_at(stmt: Statement) -> int:
+    """Where the expression of an EXECUTE ends: at INTO or USING outside parentheses."""
+    depth = 0
+    for i, token in enumerate(stmt.tokens):
+        depth += _opens(token)
+        if depth == 0 and token.kind == "name" and token.word in ("using", "into"):
+            return i
+    return len(stmt.tokens)
+
+
+def _opens(token: Token) -> int:
+    if token.kind != "op":
+        return 0
+    return (token.word in ("(", "[")) - (token.word in (")", "]"))

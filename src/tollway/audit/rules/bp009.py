@@ -1,0 +1,60 @@
+"""BP009: a function with side effects is called in a SELECT CTE that nobody references."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from tollway.audit.analysis import Analysis
+from tollway.audit.facts.statements import calls_of, idle_ctes
+from tollway.audit.model import Finding
+from tollway.audit.parse.plpgsql import Node
+from tollway.audit.rules.example import Case
+
+ID = "BP009"
+TITLE = "A side effect in a CTE that never runs"
+WHY = "Postgres runs a SELECT in WITH only if something reads it; the call is never made."
+
+
+def check(analysis: Analysis) -> Iterator[Finding]:
+    """Every unreferenced SELECT CTE that calls a routine which writes or notifies."""
+    active = {w.routine for w in analysis.facts.writes} | {e.routine for e in analysis.facts.effects}
+    for body in analysis.bodies.values():
+        for node in _nodes(body.tree) if body.tree else ():
+            if node.code is None or not any(t.word == "with" for t in node.code.tokens):
+                continue
+            for name, first, last in idle_ctes(node.code):
+                for raw in calls_of(node.code):
+                    targets = [b.routine.id for b in analysis.catalog.named(raw.name)]
+                    if first < raw.index < last and (raw.name.endswith("pg_notify") or any(t in active for t in targets)):
+                        told = f"{body.routine.id}: {raw.name}() stands in the CTE {name}, which nobody references"
+                        yield Finding(
+                            ID, told, raw.span, (), WHY, "reference the CTE, or call the function by itself", f"{body.routine.id}|{name}"
+                        )
+
+
+def _nodes(node: Node) -> Iterator[Node]:
+    yield node
+    for branch in (*node.branches, *node.handlers):
+        for inner in branch:
+            yield from _nodes(inner)
+
+
+# The page of this rule, and its test.
+MEND = "Reference the CTE, or call the function in a statement of its own."
+BLIND = "A CTE that is referenced only by another one that never runs is not found."
+BAD_CASE = Case(
+    """\
+create function shop.pay(p_id bigint) returns void language sql as $$
+  with told as (select pg_notify('orders', p_id::text))
+  select status from shop.orders where id = p_id;
+$$;
+""",
+)
+GOOD_CASE = Case(
+    """\
+create function shop.pay(p_id bigint) returns void language sql as $$
+  select pg_notify('orders', p_id::text);
+  select status from shop.orders where id = p_id;
+$$;
+""",
+)

@@ -1,0 +1,1 @@
+"""Suppressions: findings that may stay, each with a reason; one that silences nothing is a finding itself."""

@@ -1,0 +1,56 @@
+"""The auditor against two published schemas that a person has read: what a tool finds must be what is there."""
+
+from __future__ import annotations
+
+import copy
+import json
+import sys
+from importlib.util import module_from_spec, spec_from_file_location
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+HERE = Path(__file__).parent
+TRUTHS = sorted(HERE.glob("*.json"))
+
+
+def load_score() -> ModuleType:
+    spec = spec_from_file_location("audit_score", HERE.parents[2] / "tools" / "audit_score.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = module_from_spec(spec)
+    sys.modules[spec.name] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+score = load_score()
+
+
+def measures_of(truth: dict[str, Any]) -> list[Any]:
+    try:
+        found: list[Any] = score.measure(truth)
+    except score.Unreachable as error:
+        pytest.skip(str(error))
+    return found
+
+
+@pytest.mark.parametrize("file", TRUTHS, ids=lambda f: f.stem)
+def test_precision_and_recall_hold_their_limits(file: Path) -> None:
+    measures = measures_of(json.loads(file.read_text("utf-8")))
+
+    assert score.below(measures) == []
+    assert measures[0].expected > 10
+
+
+def test_the_measure_notices_what_is_missed_and_what_is_wrong() -> None:
+    truth = json.loads((HERE / "absurdctl-0.5.1.json").read_text("utf-8"))
+    told = copy.deepcopy(truth)
+    told["state_writes"][0]["relation"] = "absurd.x_*"
+    told["calls"] = [c for c in told["calls"] if not c["to"].startswith("absurd.current_time")]
+    failed = score.below(measures_of(told))
+
+    assert any(line.startswith("state writes: recall") and "absurd.x_*" in line for line in failed)
+    assert any(line.startswith("calls: precision") and "absurd.current_time" in line for line in failed)

@@ -1,0 +1,207 @@
+"""Measure the auditor against what a person found in two published schemas: precision and recall.
+
+    python tools/audit_score.py            one line a measure; exit 1 below a limit, 3 when a wheel cannot be had
+
+The truth is in tests/audit/truth. It was written by reading, before the auditor existed; `corrections` tells what was mended since.
+The wheels are downloaded once, of pinned versions, into .cache/audit; nothing of them is kept in the repository.
+"""
+
+from __future__ import annotations
+
+import ast
+import json
+import subprocess
+import sys
+import tempfile
+import zipfile
+from collections import Counter
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parent.parent
+TRUTH = ROOT / "tests" / "audit" / "truth"
+CACHE = ROOT / ".cache" / "audit"
+WRITE_RECALL, WRITE_PRECISION, CALL_RECALL = 1.0, 0.95, 0.98
+
+
+class Unreachable(Exception):
+    """A pinned wheel is neither in the cache nor to be downloaded."""
+
+
+@dataclass(frozen=True, slots=True)
+class Measure:
+    """How much of the truth was found, and how much of what was found is true."""
+
+    name: str
+    expected: int
+    found: int
+    missed: list[str] = field(default_factory=list)
+    wrong: list[str] = field(default_factory=list)
+
+    @property
+    def recall(self) -> float:
+        return 1 - len(self.missed) / self.expected if self.expected else 1.0
+
+    @property
+    def precision(self) -> float:
+        return 1 - len(self.wrong) / self.found if self.found else 1.0
+
+
+def wheel(package: str) -> Path:
+    """The wheel of `name==version`, downloaded once."""
+    name, _, version = package.partition("==")
+    pattern = f"{name}-{version}-*.whl"
+    CACHE.mkdir(parents=True, exist_ok=True)
+    (CACHE / ".gitignore").write_text("*\n", "utf-8")
+    if not (found := sorted(CACHE.glob(pattern))):
+        command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--dest", str(CACHE), package]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        if done.returncode or not (found := sorted(CACHE.glob(pattern))):
+            raise Unreachable(f"{package} is not in {CACHE} and cannot be downloaded: {done.stderr.strip().splitlines()[-1:]}")
+    return found[0]
+
+
+def unpack(truth: dict[str, Any], folder: Path) -> Path:
+    """Put the wheel's files and the schema's text into a folder; returns the schema's file."""
+    with zipfile.ZipFile(wheel(truth["package"])) as archive:
+        archive.extractall(folder)
+    member = folder / truth["member"]
+    if "constant" not in truth:
+        return member
+    schema = folder / f"{truth['constant'].lower()}.sql"
+    schema.write_text(constant(member.read_text("utf-8"), truth["constant"]), "utf-8")
+    return schema
+
+
+def constant(code: str, name: str) -> str:
+    """A string constant of a module, without running it."""
+    for node in ast.parse(code).body:
+        if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name) and node.targets[0].id == name:
+            return str(ast.literal_eval(node.value))
+    raise LookupError(name)
+
+
+def scan(schema: Path, states: list[str], python: list[Path]) -> dict[str, Any]:
+    """The auditor's JSON, through the public command."""
+    config = schema.with_name("score.toml")
+    config.write_text(f"state = {json.dumps(states)}\n", "utf-8")
+    command = [sys.executable, "-m", "tollway.audit", "scan", str(schema), "--config", str(config), "--format", "json"]
+    for path in python:
+        command += ["--python", str(path)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if not done.stdout:
+        raise RuntimeError(done.stderr)
+    report: dict[str, Any] = json.loads(done.stdout)
+    return report
+
+
+def compare(name: str, expected: Counter[str], found: Counter[str]) -> Measure:
+    missed, wrong = sorted((expected - found).elements()), sorted((found - expected).elements())
+    return Measure(name, expected.total(), found.total(), missed, wrong)
+
+
+def _name(dotted: str) -> str:
+    return dotted.removeprefix("public.").lower()
+
+
+def measure(truth: dict[str, Any]) -> list[Measure]:
+    """Every measure of one package."""
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = Path(temporary)
+        schema = unpack(truth, folder)
+        python = truth.get("python")
+        report = scan(schema, truth["states"], [folder / python["member"], folder / Path(python["queries"]).parent] if python else [])
+        here = str(schema)
+        measures = [_writes(truth, report, here), _calls(truth, report, here), _lines(truth, report, here)]
+        if truth["triggers"]:
+            measures.append(_triggers(truth, report))
+        if python:
+            measures += _python(python, report)
+    return measures
+
+
+def _writes(truth: dict[str, Any], report: dict[str, Any], here: str) -> Measure:
+    expected = Counter(f"{_name(w['function'])} {w['verb']} {_name(w['relation'])}" for w in truth["state_writes"])
+    removals = {(_name(r["function"]), r["line"]) for r in truth["removals"]}
+    found = Counter(
+        f"{_name(w['routine_id'])} {w['verb']} {_name(w['relation'])}"
+        for w in report["writes"]
+        if w["file"] == here
+        and w["effect"] != "other"
+        and (_name(w["routine_id"]), w["line"]) not in removals
+        and w["verb"] not in {"drop", "detach"}
+    )
+    return compare("state writes", expected, found)
+
+
+def _lines(truth: dict[str, Any], report: dict[str, Any], here: str) -> Measure:
+    expected = Counter(f"line {w['line']}" for w in truth["state_writes"])
+    found = Counter(f"line {w['line']}" for w in report["writes"] if w["file"] == here and w["effect"] != "other")
+    missed = sorted((expected - found).elements())
+    return Measure("lines of state writes", expected.total(), expected.total(), missed)
+
+
+def _calls(truth: dict[str, Any], report: dict[str, Any], here: str) -> Measure:
+    expected = Counter({f"{_name(c['from'])} -> {_name(c['to'])}": 1 for c in truth["calls"]})
+    own = {_name(r["id"]) for r in report["routines"] if r["file"] == here and r["language"] != "python"}
+    found = Counter(
+        {
+            f"{_name(c['from_id'])} -> {_name(c['to_id'])}": 1
+            for c in report["calls"]
+            if c["file"] == here and c["kind"] in {"direct", "dynamic", "cron"} and _name(c["from_id"]) in own and _name(c["to_id"]) in own
+        }
+    )
+    return compare("calls", expected, found)
+
+
+def _triggers(truth: dict[str, Any], report: dict[str, Any]) -> Measure:
+    expected = Counter(f"{t['name']} {sorted(t['events'])} of {t['of']} {t['function']}" for t in truth["triggers"])
+    found = Counter(f"{_name(t['name'])} {sorted(t['events'])} of {t['columns']} {_name(t['function'])}" for t in report["triggers"])
+    return compare("triggers", expected, found)
+
+
+def _python(python: dict[str, Any], report: dict[str, Any]) -> list[Measure]:
+    routines = {r["id"] for r in report["routines"] if r["language"] == "python"}
+    calls = Counter({f"{c['from']} -> {_name(c['to'])}": 1 for c in python["calls"]})
+    seen = {
+        f"{c['from_id']} -> {_name(c['to_id']).partition('/')[0]}"
+        for c in report["calls"]
+        if c["from_id"] in routines and "/" in c["to_id"]
+    }
+    writes = Counter(f"{w['routine']} {w['verb']} {w['relation']}" for w in python["writes"])
+    written = Counter(f"{w['routine_id']} {w['verb']} {_name(w['relation'])}" for w in report["writes"] if w["routine_id"] in routines)
+    return [compare("calls from Python", calls, Counter(seen)), compare("writes from Python", writes, written)]
+
+
+def below(measures: list[Measure]) -> list[str]:
+    """The measures that miss their limit, in words."""
+    failed = []
+    for m in measures:
+        recall = CALL_RECALL if m.name == "calls" else WRITE_RECALL
+        if m.recall < recall:
+            failed.append(f"{m.name}: recall {m.recall:.3f} is below {recall}; missed: {', '.join(m.missed)}")
+        if m.precision < WRITE_PRECISION:
+            failed.append(f"{m.name}: precision {m.precision:.3f} is below {WRITE_PRECISION}; wrong: {', '.join(m.wrong)}")
+    return failed
+
+
+def main() -> int:
+    failed: list[str] = []
+    for file in sorted(TRUTH.glob("*.json")):
+        truth = json.loads(file.read_text("utf-8"))
+        try:
+            measures = measure(truth)
+        except Unreachable as error:
+            print(error, file=sys.stderr)
+            return 3
+        for m in measures:
+            counts = f"{m.expected} true, {m.found} found"
+            print(f"{truth['package']:22} {m.name:22} recall {m.recall:.3f} precision {m.precision:.3f} ({counts})")
+        failed += [f"{truth['package']}: {line}" for line in below(measures)]
+    print("\n".join(failed))
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
