@@ -2,84 +2,86 @@
 
 from __future__ import annotations
 
-import argparse
-from collections.abc import Callable
 from dataclasses import asdict
+from typing import Annotated
 
 import orjson
+import typer
 
-from tollway.cli.output import FAILED, OK, add_common, connect, dsn_of, emit, say
+from tollway.cli.database import connect, dsn_of
+from tollway.cli.options import Dsn, Json
+from tollway.cli.output import FAILED, OK, UNREACHABLE, emit, say
+from tollway.cli.progress import working
 from tollway.client import Client
 from tollway.errors import SchemaMismatch
-from tollway.schema import Installed, install, migrate, show, verify
+from tollway.schema import Installed
+from tollway.schema import install as install_schema
+from tollway.schema import migrate as migrate_schema
+from tollway.schema import show as show_schema
+from tollway.schema import verify as verify_schema
 
-EXIT_CODES = "Exit codes: 0 done, 1 refused, behind or violations, 2 wrong usage, 3 the database could not be reached."
-
-Command = Callable[[argparse.Namespace], int]
-
-
-def register(nouns: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    noun = nouns.add_parser("schema", help="install and check the engine in a database")
-    verbs = noun.add_subparsers(dest="verb", required=True, metavar="VERB")
-    installing = _verb(verbs, "install", _install, "put the engine in, or bring it to this release; safe to repeat")
-    installing.add_argument("--queue", action="append", metavar="NAME", help="a queue to make; may be given again; default: default")
-    installing.add_argument("--test-clock", action="store_true", help="let tests set the time; never in production")
-    _verb(verbs, "migrate", _migrate, "bring an installed engine to this release")
-    _verb(verbs, "verify", _verify, "compare the database with this release, and check every invariant")
-    _verb(verbs, "show", _show, "what is installed, and which migrations were applied")
+app = typer.Typer(help="Install and check the engine in a database.", no_args_is_help=True)
 
 
-def _verb(verbs: argparse._SubParsersAction[argparse.ArgumentParser], name: str, command: Command, summary: str) -> argparse.ArgumentParser:
-    parser: argparse.ArgumentParser = verbs.add_parser(
-        name,
-        help=summary,
-        description=f"{summary[0].upper()}{summary[1:]}.\n{EXIT_CODES}",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    add_common(parser)
-    parser.set_defaults(command=command)
-    return parser
+@app.command("install")
+def install(
+    queue: Annotated[
+        list[str] | None, typer.Option("--queue", metavar="NAME", help="A queue to make; may be given again; default: default.")
+    ] = None,
+    test_clock: Annotated[bool, typer.Option("--test-clock", help="Let tests set the time; never in production.")] = False,
+    dsn: Dsn = None,
+    as_json: Json = False,
+) -> int:
+    """Put the engine in, or bring it to this release; safe to repeat."""
+    address = _reachable(dsn)
+    with working("installing the schema"):
+        done = install_schema(address, test_clock=test_clock)
+    queues = queue or ["default"]
+    with connect(address) as connection:
+        for name in queues:
+            Client(connection).create_queue(name)
+    _report(done, as_json, queues)
+    return OK
 
 
-def _install(arguments: argparse.Namespace) -> int:
-    dsn = _reachable(arguments)
-    done = install(dsn, test_clock=arguments.test_clock)
-    code = _report(arguments, done)
-    with connect(dsn) as connection:
-        for queue in arguments.queue or ["default"]:
-            Client(connection).create_queue(queue)
-            if not arguments.json:
-                say(f"queue      {queue}")
-    return code
+@app.command("migrate")
+def migrate(dsn: Dsn = None, as_json: Json = False) -> int:
+    """Bring an installed engine to this release."""
+    address = _reachable(dsn)
+    with working("migrating the schema"):
+        done = migrate_schema(address)
+    _report(done, as_json, [])
+    return OK
 
 
-def _migrate(arguments: argparse.Namespace) -> int:
-    return _report(arguments, migrate(_reachable(arguments)))
-
-
-def _verify(arguments: argparse.Namespace) -> int:
-    dsn = _reachable(arguments)
+@app.command("verify")
+def verify(dsn: Dsn = None, as_json: Json = False) -> int:
+    """Compare the database with this release, and check every invariant. Exit code 1: violations, 3: behind or ahead."""
+    address = _reachable(dsn)
     try:
-        drift = verify(dsn)
+        with working("comparing the database with this release"):
+            drift = verify_schema(address)
     except SchemaMismatch as error:
-        if not arguments.json:
+        if not as_json:
             raise
         emit({"invariant": "structure_is_this_releases", "detail": {"message": error.message, "hint": error.hint}})
-        return FAILED
+        return UNREACHABLE
     for found in drift:
-        if arguments.json:
+        if as_json:
             emit(asdict(found))
         else:
             where = found.task_id or found.queue_name or "-"
             say(f"{found.invariant}  {where}  {orjson.dumps(found.detail, default=str).decode()}")
-    if not arguments.json:
+    if not as_json:
         say(f"{len(drift)} violations" if drift else "verified: no violations")
     return FAILED if drift else OK
 
 
-def _show(arguments: argparse.Namespace) -> int:
-    found = show(_reachable(arguments))
-    if arguments.json:
+@app.command("show")
+def show(dsn: Dsn = None, as_json: Json = False) -> int:
+    """Show what is installed, and which migrations were applied."""
+    found = show_schema(_reachable(dsn))
+    if as_json:
         emit(found)
         return OK
     migrations = found.pop("migrations")
@@ -90,17 +92,17 @@ def _show(arguments: argparse.Namespace) -> int:
     return OK
 
 
-def _reachable(arguments: argparse.Namespace) -> str:
+def _reachable(given: str | None) -> str:
     """The database, once it answers: connecting tries again for a while, which schema's own connection does not."""
-    dsn = dsn_of(arguments)
+    dsn = dsn_of(given)
     connect(dsn).close()
     return dsn
 
 
-def _report(arguments: argparse.Namespace, done: Installed) -> int:
-    if arguments.json:
-        emit(asdict(done))
-        return OK
+def _report(done: Installed, as_json: bool, queues: list[str]) -> None:
+    if as_json:
+        emit({**asdict(done), "queues": queues})
+        return
     before = "nothing" if done.version_before == 0 else f"version {done.version_before}"
     say(f"structure  {before} -> version {done.version}")
     for migration in done.migrations:
@@ -108,4 +110,5 @@ def _report(arguments: argparse.Namespace, done: Installed) -> int:
     say(f"code       {done.code_files} files")
     if done.test_clock:
         say("clock      tests may set it")
-    return OK
+    for name in queues:
+        say(f"queue      {name}")

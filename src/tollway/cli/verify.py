@@ -2,40 +2,27 @@
 
 from __future__ import annotations
 
-import argparse
-from typing import Any
+from dataclasses import asdict
 
 import orjson
-from psycopg.rows import dict_row
 
-from tollway.cli.output import FAILED, OK, add_common, connect, dsn_of, emit, say
-
-DESCRIPTION = """\
-Re-derive every record and check every invariant with absurd.verify().
-Exit codes: 0 nothing disagrees, 1 violations, 2 wrong usage, 3 the database could not be reached."""
-QUERY = "select invariant, queue_name, task_id, detail from absurd.verify()"
+from tollway.cli.database import open_database
+from tollway.cli.options import Dsn, Json
+from tollway.cli.output import FAILED, OK, emit, say
+from tollway.cli.progress import working
+from tollway.client import Client
 
 
-def register(nouns: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    parser = nouns.add_parser(
-        "verify",
-        help="check every invariant",
-        description=DESCRIPTION,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    add_common(parser)
-    parser.set_defaults(command=run)
-
-
-def run(arguments: argparse.Namespace) -> int:
-    with connect(dsn_of(arguments)) as connection, connection.cursor(row_factory=dict_row) as cursor:
-        violations: list[dict[str, Any]] = cursor.execute(QUERY).fetchall()
+def verify(dsn: Dsn = None, as_json: Json = False) -> int:
+    """Re-derive every record and check every invariant with absurd.verify(). Exit code 1: violations, a line each."""
+    with open_database(dsn) as connection, working("deriving every record again"):
+        violations = Client(connection).verify()
     for violation in violations:
-        if arguments.json:
-            emit(violation)
+        if as_json:
+            emit(asdict(violation))
         else:
-            where = violation["task_id"] or violation["queue_name"] or "-"
-            say(f"{violation['invariant']}  {where}  {orjson.dumps(violation['detail'], default=str).decode()}")
-    if not arguments.json:
+            where = violation.task_id or violation.queue_name or "-"
+            say(f"{violation.invariant}  {where}  {orjson.dumps(violation.detail, default=str).decode()}")
+    if not as_json:
         say(f"{len(violations)} violations" if violations else "verified: no violations")
     return FAILED if violations else OK

@@ -1,68 +1,62 @@
-"""`tollway worker MODULE[:app]`: run tasks until told to stop."""
+"""`tollway worker MODULE[:APP]`: run tasks until told to stop."""
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import logging
 import os
 import sys
 import threading
-from typing import Any
+from typing import Annotated, Any
 
 import orjson
+import typer
 
+from tollway.cli.database import check_queue, check_writable, open_database
 from tollway.cli.loading import load_app
-from tollway.cli.output import OK, add_common, connect
+from tollway.cli.options import Dsn, seconds
+from tollway.cli.output import OK
 from tollway.worker import Worker, WorkerOptions
-from tollway.workflow import Tollway
 
-DESCRIPTION = """\
-Run the workflows of an application. SIGTERM or SIGINT drains; a second one releases what still runs.
-Exit codes: 0 stopped as asked, 1 failed, 2 wrong usage, 3 the database could not be reached at start (afterwards
-the worker reconnects for as long as it takes)."""
+LONGEST_LEASE = 86_400
+MOST_AT_ONCE = 10_000
 
-
-def register(nouns: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    parser = nouns.add_parser(
-        "worker",
-        help="run tasks",
-        description=DESCRIPTION,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.add_argument("app", metavar="MODULE[:app]", help="where the Tollway application is")
-    parser.add_argument("--queue", help="default: the application's queue")
-    parser.add_argument("--concurrency", type=int, default=20, help="handlers at once; default 20")
-    parser.add_argument("--lease", type=int, default=30, metavar="SECONDS", help="renewed every third; default 30")
-    parser.add_argument("--grace", type=float, default=30.0, metavar="SECONDS", help="for draining; default 30")
-    parser.add_argument("--name", help="default: host and process id")
-    parser.add_argument("--version", help="the release of the code, kept with each run")
-    parser.add_argument("--once", action="store_true", help="end when the queue has nothing due")
-    add_common(parser)
-    parser.set_defaults(command=run)
+Target = Annotated[str, typer.Argument(metavar="MODULE[:APP]", help="Where the Tollway application is.")]
 
 
-def run(arguments: argparse.Namespace) -> int:
-    _log_to_stderr(json_lines=arguments.json)
-    app = load_app(arguments.app)
-    dsn = arguments.dsn or app.dsn
+def worker(
+    target: Target,
+    queue: Annotated[str | None, typer.Option("--queue", help="Default: the application's queue.")] = None,
+    concurrency: Annotated[int, typer.Option("--concurrency", min=1, max=MOST_AT_ONCE, help="Handlers at once.")] = 20,
+    lease: Annotated[int, typer.Option("--lease", metavar="SECONDS", min=1, max=LONGEST_LEASE, help="Renewed every third of it.")] = 30,
+    grace: Annotated[float, typer.Option("--grace", metavar="SECONDS", callback=seconds, help="For draining.")] = 30.0,
+    name: Annotated[str | None, typer.Option("--name", help="Default: host and process id.")] = None,
+    version: Annotated[str | None, typer.Option("--version", help="The release of the code, kept with each run.")] = None,
+    once: Annotated[bool, typer.Option("--once", help="End when the queue has nothing due.")] = False,
+    dsn: Dsn = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Log JSON lines, on standard error.", rich_help_panel="Common")] = False,
+) -> int:
+    """Run the workflows of an application. SIGTERM or SIGINT drains; a second one releases what still runs.
+
+    A database that cannot be reached at the start, or is a standby, ends it with 3; afterwards the worker reconnects for as
+    long as it takes.
+    """
+    _log_to_stderr(json_lines=as_json)
+    app = load_app(target)
     options = WorkerOptions(
-        queue=arguments.queue or app.queue,
-        concurrency=arguments.concurrency,
-        lease=arguments.lease,
-        grace=arguments.grace,
-        name=arguments.name,
-        version=arguments.version,
-        once=arguments.once,
+        queue=queue or app.queue, concurrency=concurrency, lease=lease, grace=grace, name=name, version=version, once=once
     )
-    connect(dsn).close()
-    asyncio.run(_work(app, dsn, options))
+    address = dsn or app.dsn
+    with open_database(address) as connection:
+        check_writable(connection)
+        check_queue(connection, options.queue)
+
+    async def work() -> None:
+        await Worker(app.registry, address, options).run(signals=True)
+
+    asyncio.run(work())
     _leave_stuck_threads()
     return OK
-
-
-async def _work(app: Tollway, dsn: str, options: WorkerOptions) -> None:
-    await Worker(app.registry, dsn, options).run(signals=True)
 
 
 def _leave_stuck_threads() -> None:

@@ -1,0 +1,97 @@
+"""`tollway log tail`: the audit log, live, and without a gap."""
+
+from __future__ import annotations
+
+import time
+from typing import Annotated, Any
+
+import orjson
+import typer
+
+from tollway.cli.database import check_queue, find_task, open_database
+from tollway.cli.options import AnyQueue, Dsn, Json
+from tollway.cli.output import OK, emit, note, say
+from tollway.cli.queries.logs import LogReader
+from tollway.cli.suggest import did_you_mean
+
+app = typer.Typer(help="Read the audit log.", no_args_is_help=True)
+
+PERIOD = 0.3
+"""Seconds between two looks; longer where a look takes long, so that watching costs little."""
+SHARE = 5
+MOST_ROWS = 100_000
+PATIENCE = 10.0
+EVENTS = "select distinct t.event from absurd.transition t union select unnest(array['event.emitted', 'queue.dropped', 'repaired'])"
+
+
+@app.callback()
+def group() -> None:
+    """Read the audit log."""
+
+
+@app.command("tail")
+def tail(
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on with what is added, until interrupted.")] = False,
+    lines: Annotated[int, typer.Option("--lines", "-n", min=0, max=MOST_ROWS, help="So many of the newest rows first.")] = 20,
+    queue: AnyQueue = None,
+    task: Annotated[str | None, typer.Option("--task", metavar="TASK", help="Only this task's rows.")] = None,
+    event: Annotated[str | None, typer.Option("--event", help="Only rows of this event, such as run.failed.")] = None,
+    dsn: Dsn = None,
+    as_json: Json = False,
+) -> int:
+    """Show the newest rows of the audit log, in the order of their transactions.
+
+    A row is shown once every transaction that began before it has ended, so that none is skipped and none comes twice: a
+    transaction that is left open holds the rows of later ones back.
+    """
+    with open_database(dsn) as connection:
+        if queue is not None:
+            check_queue(connection, queue)
+        if event is not None:
+            _check_event(event, [row[0] for row in connection.execute(EVENTS).fetchall()])
+        reader = LogReader(connection, queue=queue, task=None if task is None else find_task(connection, task), event=event)
+        _print(reader.last(lines), as_json)
+        if not follow:
+            if reader.held_back:
+                note(f"note: {reader.held_back} newer rows are not shown yet: an older transaction is still open")
+            return OK
+        _follow(reader, as_json)
+    return OK
+
+
+def _follow(reader: LogReader, as_json: bool) -> None:
+    """Until interrupted."""
+    blocked_since: float | None = None
+    while True:
+        began = time.monotonic()
+        _print(reader.further(), as_json)
+        took = time.monotonic() - began
+        if not reader.held_back:
+            blocked_since = None
+        elif blocked_since is None:
+            blocked_since = began
+        elif began - blocked_since > PATIENCE:
+            note(f"note: {reader.held_back} rows are held back by a transaction that is still open")
+            blocked_since = began
+        time.sleep(max(PERIOD, SHARE * took))
+
+
+def _check_event(event: str, known: list[str]) -> None:
+    if event not in known:
+        raise typer.BadParameter(f"no event is named {event!r}. {did_you_mean(event, known)}They are {', '.join(sorted(known))}.")
+
+
+def _print(rows: list[dict[str, Any]], as_json: bool) -> None:
+    for row in rows:
+        if as_json:
+            emit(row)
+        else:
+            say(line_of(row))
+
+
+def line_of(row: dict[str, Any]) -> str:
+    """One row for people: when, what, the move, the task, who and by which path."""
+    at = row["at"].isoformat(timespec="milliseconds")
+    move = f"{row['from_state'] or 'new'} -> {row['to_state']}" if row["to_state"] else orjson.dumps(row["detail"], default=str).decode()
+    who = f"{row['worker']} epoch {row['claim_epoch']}" if row["worker"] else row["login_role"]
+    return f"{at}  {row['event']:<15} {move:<22} {row['task_id'] or '-'}  {row['queue_name']}  {who}  via {row['via']}"
