@@ -1,0 +1,1 @@
+"""What every workload and every system shares."""

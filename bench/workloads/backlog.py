@@ -1,0 +1,44 @@
+"""Tasks a second beside many others: so many pending behind them, or so many that ended long ago."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+
+from harness.bed import CONCURRENCY, Bed
+from harness.samples import Sample
+
+END_SOME = """select count(absurd.complete_run('bench', c.run_id, 'null'::jsonb))
+              from absurd.claim_task('bench', 'loader', 3600, 5000) c"""
+"""Both schemas that have these two functions take it."""
+
+
+def pending(bed: Bed, *, pending: int, tasks: int) -> Iterator[Sample]:
+    """How fast tasks go while `pending` wait behind them: from a quarter of `tasks` on, as the first claims have begun by then.
+
+    Handlers are counted, not what is durable: to count that among a million rows would disturb. A claim's batch is the error.
+    """
+    bed.spawn("noop", pending + tasks)
+    bed.sql.execute(bed.system.settle)
+    bed.marks.reset()
+    bed.start_workers(1, CONCURRENCY)
+    bed.until(lambda: bed.marks.handled >= tasks // 4)
+    began, first = time.monotonic_ns(), bed.marks.handled
+    bed.until(lambda: bed.marks.handled >= tasks)
+    seconds, last = (time.monotonic_ns() - began) / 1e9, bed.marks.handled
+    bed.stop_workers()
+    bed.check("tasks failed or tried twice", bed.one(bed.system.failed), 0)
+    bed.check("more tasks done than handled", bed.one(bed.system.done) > bed.marks.handled, False)
+    yield Sample("pending", f"{pending:,} pending", "per second", (last - first) / seconds)
+
+
+def completed(bed: Bed, *, pending: int, tasks: int) -> Iterator[Sample]:
+    """How fast `tasks` go with so many that have ended."""
+    bed.spawn("noop", pending)
+    ended = 0
+    while some := bed.one(END_SOME):
+        ended += some
+    bed.check("tasks ended", ended, pending)
+    bed.sql.execute(bed.system.settle)
+    bed.spawn("noop", tasks)
+    yield Sample("completed", f"{pending:,} completed", "per second", tasks / bed.drain(tasks))
