@@ -17,6 +17,7 @@ import pytest
 
 import tollway.embedded
 from tollway.embedded import EmbeddedPostgres
+from tollway.embedded.binaries import Binaries
 from tollway.errors import EmbeddedUnavailable
 
 FAST = {"fsync": "off"}
@@ -24,6 +25,7 @@ USER_OF_THE_SERVER = """
 import sys
 from pathlib import Path
 from tollway.embedded import EmbeddedPostgres
+from tollway.embedded.binaries import Binaries
 server = EmbeddedPostgres(Path(sys.argv[1]), settings={"fsync": "off"})
 server.start()
 print("started", flush=True)
@@ -116,6 +118,31 @@ def test_two_processes_share_it_and_the_last_one_stops_it(home: Path) -> None:
 
     mine.stop()
     assert mine.postmaster_pid is None
+
+
+def test_a_stop_that_fails_is_told_and_the_server_goes_on(
+    home: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """`pg_ctl` gives up when the server is still writing its last checkpoint."""
+    really_run = Binaries.run
+
+    def run(self: Binaries, program: str, *args: str, timeout: float = 60) -> subprocess.CompletedProcess[str]:
+        if args[-1] != "stop":
+            return really_run(self, program, *args, timeout=timeout)
+        return really_run(self, program, "-D", str(home / "elsewhere"), "stop")  # fails, as itself
+
+    server = EmbeddedPostgres(home / "data", settings=FAST).start()
+    with monkeypatch.context() as patched:
+        patched.setattr(Binaries, "run", run)
+        with pytest.raises(EmbeddedUnavailable, match=r"did not stop: .*elsewhere") as told:
+            server.stop()
+        assert str(server.postmaster_pid) in (told.value.hint or "")
+        assert ask(server.start()) == 1
+        server._leave()  # as the end of the process does
+        assert "did not stop" in caplog.text
+
+    server.start().stop()
+    assert server.postmaster_pid is None
 
 
 def test_data_outlives_a_stop(home: Path) -> None:

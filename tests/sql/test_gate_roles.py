@@ -21,12 +21,13 @@ WORKER, CLIENT, OPERATOR, READER = ROLES
 RUNS = {WORKER, OPERATOR}
 STARTS = {WORKER, CLIENT, OPERATOR}
 OPERATES = {OPERATOR}
+OBSERVES = {OPERATOR, READER}
 EVERYBODY = set(ROLES)
 FUNCTIONS: dict[str, set[str]] = {
     **dict.fromkeys(
         [
             "claim_task", "claim_tasks", "complete_run", "fail_run", "schedule_run", "extend_claim", "heartbeat", "release_claims",
-            "set_task_checkpoint_state", "await_event", "worker_sync", "worker_idle", "worker_busy",
+            "set_task_checkpoint_state", "await_event", "worker_sync", "worker_idle", "worker_busy", "set_on_move",
         ],
         RUNS,
     ),
@@ -34,23 +35,28 @@ FUNCTIONS: dict[str, set[str]] = {
         [
             "spawn_task", "spawn_tasks", "emit_event", "get_task_result", "get_task_checkpoint_state", "get_task_checkpoint_states",
             "list_queues", "get_queue_policy", "get_schema_version", "portable_uuidv7", "uuidv7_timestamp", "uuidv7_floor",
+            "week_bucket_utc", "partition_week_tag",
             "retry_delay_seconds", "validate_queue_name", "cancel_task",
         ],
         STARTS,
     ),
     **dict.fromkeys(["current_time", "run_id_of", "task_id_of"], EVERYBODY),
-    "verify": {OPERATOR, READER},
+    **dict.fromkeys(["verify", "list_on_move"], OBSERVES),
     **dict.fromkeys(
         [
             "create_queue", "drop_queue", "set_queue_policy", "ensure_queue_tables", "cleanup_tasks", "cleanup_events",
-            "cleanup_all_queues", "retry_task", "repair",
+            "cleanup_all_queues", "retry_task", "repair", "remove_on_move",
+            "ensure_partitions", "list_detach_candidates", "drop_detached_partition", "schedule_detach_jobs", "enable_cron",
+            "disable_cron",
         ],
         OPERATES,
     ),
 }  # fmt: skip
+# called by functions that run as their caller
+FROM_WITHIN = dict.fromkeys(["_named_queue", "_cron_lacks", "_require_cron", "_cron_scope"], OPERATES)
 READABLE = {
     "queues", "task", "run", "checkpoint", "event", "wait", "workflow_run", "absurd_event_log", "waiter", "follow_up", "installed_code",
-    "call_path",
+    "call_path", "on_move",
     "transition", "schema_migration", "schema_file", "schema_meta", "task_runtime_status", "workflow_overview",
     "t_q", "r_q", "c_q", "e_q", "w_q",
 }  # fmt: skip
@@ -82,7 +88,7 @@ def test_each_function_may_be_executed_by_those_named_here_and_nobody_else(db: D
         for name, signature in rows
         for role in ROLES
         if (allowed := db.one("select has_function_privilege(%s, %s, 'execute')", role, signature))
-        is not (role in (FUNCTIONS.get(name, set()) if not name.startswith("_") else set()))
+        is not (role in {**FUNCTIONS, **FROM_WITHIN}.get(name, set()))
     ]
 
     assert wrong == []

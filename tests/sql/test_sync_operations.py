@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import timedelta
 from typing import Any
 
@@ -298,3 +299,69 @@ def test_a_sleeping_run_goes_on_when_its_time_has_come_and_not_before(db: Databa
     assert claim(db) == []
     db.clock.advance(timedelta(seconds=1))
     assert claim_one(db).attempt == task.attempt
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        {"op": "sleep", "seconds": "soon"},
+        {"op": "sleep", "seconds": [1]},
+        {"op": "sleep", "until": "tomorrow noon"},
+        {"op": "sleep", "until": "2030-02-31T00:00:00Z"},
+        {"op": "sleep", "until": {"year": 2030}},
+        {"op": "put_back", "seconds": {}},
+        {"op": "fail", "reason": {"name": "E"}, "retry_in": "never"},
+        {"op": "fail", "reason": {"name": "E"}, "retryable": "perhaps"},
+        {"op": "await", "step": "s", "event": "e", "timeout": "long"},
+        {"op": "await_task", "step": "s", "task": "42"},
+        {"op": "checkpoint", "step": "s", "state": 1, "duration_ms": "fast"},
+        {"op": "checkpoint", "step": "s", "state": 1, "duration_ms": 10**400},
+    ],
+    ids=str,
+)
+def test_a_value_that_cannot_be_read_is_refused_alone(db: Database, bad: dict[str, Any]) -> None:
+    task, neighbour = running(db), running(db)
+
+    answer = sync(db, [op("complete", neighbour, result=1), op(bad["op"], task, **bad), op("complete", task, result=1)])
+
+    assert statuses(answer) == ["ok", "refused", "skipped"]
+    assert answer["ops"][1]["error"]
+    assert answer["ops"][1]["sqlstate"] == "TW301"
+    assert (state(db, task.task_id), state(db, neighbour.task_id)) == ("running", "completed")
+    assert db.verify() == []
+
+
+@pytest.mark.parametrize(
+    ("bad", "number"),
+    [
+        ({"n": 7, "op": "complete", "task_id": "not a uuid", "epoch": 1}, 7),
+        ({"n": 7, "op": "complete", "task_id": 42, "epoch": 1}, 7),
+        ({"n": 7, "op": "complete", "task_id": "01890000-0000-7000-8000-000000000000", "epoch": "first"}, 7),
+        ({"n": 7, "op": "complete", "task_id": "01890000-0000-7000-8000-000000000000", "epoch": 1.5}, 7),
+        ({"n": 7, "op": "complete", "task_id": "01890000-0000-7000-8000-000000000000", "epoch": 10**30}, 7),
+        ({"n": "seven", "op": "complete", "task_id": "01890000-0000-7000-8000-000000000000", "epoch": 1}, None),
+        ({"n": 10**12, "op": "complete", "task_id": "01890000-0000-7000-8000-000000000000", "epoch": 1}, None),
+        (42, None),
+        ("complete", None),
+        (None, None),
+        ([], None),
+        ({}, None),
+    ],
+    ids=str,
+)
+def test_an_operation_of_nobody_is_refused_alone(db: Database, bad: Any, number: int | None) -> None:
+    task = running(db)
+    good = {"n": 0, **op("complete", task, result=1)}
+
+    answer = db.one("select absurd.worker_sync(%s)", json.dumps({"queue": Q, "ops": [bad, good]}, default=str))
+
+    assert [(o["n"], o["status"]) for o in answer["ops"]] == [(0, "ok"), (number, "refused")]
+    assert answer["ops"][1]["sqlstate"] == "TW301"
+    assert state(db, task.task_id) == "completed"
+
+
+@pytest.mark.parametrize("ops", ["{}", "1", '"ops"', "null"])
+def test_operations_that_are_no_list_are_refused_as_a_whole(db: Database, ops: str) -> None:
+    expected = None if ops == "null" else "TW301"
+
+    assert refused(db, "select absurd.worker_sync(%s)", f'{{"queue": "q", "ops": {ops}}}') == expected

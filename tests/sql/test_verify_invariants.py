@@ -101,6 +101,14 @@ def leave_an_orphan(world: World) -> None:
     world.corrupt("delete from absurd.queues where queue_name = 'gone'")
 
 
+def lose_a_handlers_queue(world: World) -> None:
+    make_queue(world.db, "gone")
+    world.db.one("select absurd.set_on_move(%s, null, 'failed', 'h', 'gone') is null", Q)
+    with world.db.conn.transaction():
+        world.db.conn.execute("set local session_replication_role = replica")
+        world.db.conn.execute("delete from absurd.queues where queue_name = 'gone'")
+
+
 RUN = "update absurd.workflow_run set {} where workflow_run_id = %s"
 LOG = "update absurd.absurd_event_log set {} where task_id = %s and seq = {}"
 
@@ -111,6 +119,7 @@ CORRUPTIONS: dict[str, Callable[[World], None]] = {
     "end_time_only_when_terminal": task("ended_at", "now()", "child", "end_time_only_when_terminal"),
     "attempts_within_limit": task("max_attempts", "1", "done", "attempts_within_limit"),
     "queue_is_there": leave_an_orphan,
+    "on_move_has_its_queues": lose_a_handlers_queue,
     "parent_is_there_or_purged": task("parent_task_id", "absurd.portable_uuidv7()", "child"),
     "no_lease_beyond_grace": idle(task("claim_expires_at", "now() - interval '1 hour'", "running")),
     "nothing_runnable_beside_an_idle_worker": idle(task("available_at", "now() - interval '1 hour'", "sleeping")),

@@ -10,9 +10,14 @@ import asyncio
 import os
 import signal
 import threading
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
-from tollway.workflow import Context, SyncContext, Tollway
+import psycopg
+
+from tollway.workflow import Context, Retry, SyncContext, Tollway
 
 POINTS = (
     "handler begins",
@@ -22,6 +27,18 @@ POINTS = (
     "after step 2",
     "after the sleep",
     "before the end",
+)
+
+RICH_POINTS = (
+    "in the transaction",
+    "before the commit",
+    "after the commit",
+    "in item 2",
+    "after the map",
+    "child started",
+    "in the child",
+    "in the flaky step",
+    "child awaited",
 )
 
 app = Tollway()
@@ -55,6 +72,57 @@ async def small(ctx: Context) -> list[int]:
     three = await ctx.step("three", body, 3)
     crash_point("before the end")
     return [one, two, three]
+
+
+@app.workflow(max_attempts=3, retry={"kind": "none"})
+async def grows(ctx: Context, n: int) -> int:
+    crash_point("in the child")
+    return n + 1
+
+
+@app.workflow(max_attempts=3, retry={"kind": "none"})
+async def rich(ctx: Context) -> list[object]:
+    """A transaction, a map, a child, and a step whose retry waits in the database."""
+
+    async def book(connection: Any) -> str:
+        await connection.execute("insert into booking values (1)")
+        crash_point("in the transaction")
+        return "booked"
+
+    async def item(n: int) -> int:
+        if n == 2:
+            crash_point("in item 2")
+        return body(n)
+
+    def flaky() -> str:
+        failed = Path(os.environ["TOLLWAY_REACHED"] + ".failed")
+        if not failed.exists():
+            failed.write_text("once")
+            raise OSError("once")
+        crash_point("in the flaky step")
+        return "worked"
+
+    booked = await ctx.transaction("book", book)
+    items = await ctx.map("item", item, [1, 2, 3])
+    crash_point("after the map")
+    child = await ctx.start_child(grows, 41, key="the child")
+    crash_point("child started")
+    worked = await ctx.options(retry=Retry(first=5.01, jitter=0)).step("flaky", flaky)
+    grown = await child.result()
+    crash_point("child awaited")
+    return [booked, items, worked, grown]
+
+
+@asynccontextmanager
+async def booking_connection() -> AsyncIterator[Any]:
+    async with await psycopg.AsyncConnection.connect(os.environ["TOLLWAY_BOOKING"]) as connection:
+        yield connection
+        crash_point("before the commit")
+        await connection.commit()
+        crash_point("after the commit")
+
+
+app.registry.connect = booking_connection
 
 
 @app.workflow

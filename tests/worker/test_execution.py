@@ -5,9 +5,11 @@ from __future__ import annotations
 import threading
 from typing import Any
 
+import psycopg
 import pytest
 
 from tollway.errors import TaskFailed
+from tollway.worker.connection import Link
 from tollway.workflow import Context, SyncContext, Tollway
 from worker.harness import Database, eventually, run, work_off, working
 
@@ -212,3 +214,21 @@ def test_the_same_idempotency_key_gives_the_same_task(app: Tollway) -> None:
         assert again.id == first.id
 
     run(scenario())
+
+
+def test_the_workers_connections_do_not_inherit_an_isolation_level(app: Tollway, look: Database) -> None:
+    """At REPEATABLE READ a statement would not see what the locks of the one before it waited for."""
+    name = look.one("select quote_ident(current_database())")
+    look.connection.execute(f"alter database {name} set default_transaction_isolation = 'repeatable read'")
+    levels: list[Any] = []
+
+    async def scenario() -> None:
+        with psycopg.connect(look.dsn) as fresh:
+            levels.append(fresh.execute("show transaction_isolation").fetchone())
+        link = Link(look.dsn, "worker")
+        cursor = await (await link.connection()).execute("show transaction_isolation")
+        levels.append(await cursor.fetchone())
+        await link.close()
+
+    run(scenario())
+    assert levels == [("repeatable read",), ("read committed",)]

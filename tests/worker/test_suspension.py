@@ -150,3 +150,23 @@ def test_a_handler_cannot_swallow_its_suspension(app: Tollway, look: Database) -
 
     run(scenario())
     assert look.violations() == []
+
+
+@pytest.mark.parametrize("who", ["own sleep", "delayed start"])
+def test_an_idle_worker_needs_no_poll_to_see_what_becomes_due(
+    app: Tollway, look: Database, monkeypatch: pytest.MonkeyPatch, who: str
+) -> None:
+    monkeypatch.setattr("tollway.worker.wakeup.PERIOD", 1000.0)
+
+    @app.workflow
+    async def nap(ctx: Context) -> str:
+        await ctx.sleep(0.5 if who == "own sleep" else 0)
+        return "rested"
+
+    async def scenario() -> None:
+        handle = await app.start(nap, delay=0.5 if who == "delayed start" else 0)
+        async with working(app):
+            assert await handle.result(timeout=15) == "rested"
+
+    run(scenario())
+    assert look.violations() == []
