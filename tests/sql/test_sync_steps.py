@@ -7,7 +7,7 @@ from uuid import UUID
 import pytest
 
 from fixtures.database import Database
-from races.schedule import Session, claim, claim_one, make_queue, op, running, spawn, statuses, sync
+from races.schedule import Session, claim_one, make_queue, op, running, spawn, statuses, sync
 
 STEP = {"step": "s", "state": {"a": 1}}
 
