@@ -9,7 +9,7 @@ from pathlib import Path
 
 ROOM = 4 << 30
 """Bytes that must be free for a server in memory."""
-MEMORY = Path("/dev/shm")
+MEMORY = Path("/dev/shm")  # noqa: S108 - a folder of random name is made in it
 
 
 def throwaway_folder() -> Path:
