@@ -1,6 +1,6 @@
 """What is wrong in the engine whose interface this one keeps: a test for each defect, by its number.
 
-R1, R2, R3, R13, R15 and R19 are in test_fence; R5, R7 and R9 in test_meetings.
+tests/regressions/table.toml says where each of them is.
 """
 
 from __future__ import annotations
@@ -243,6 +243,46 @@ def test_r25_an_expired_task_beyond_max_duration_ends_once(db: Database) -> None
     assert log(db, task.task_id) == ["task.spawned", "run.claimed", "task.cancelled"]
     assert db.one("select via from absurd.absurd_event_log where task_id = %s and seq = 3", task.task_id) == "claim_tasks > claim_task"
     assert db.verify() == []
+
+
+READ_AT_ONCE = """select t.task_id, t.wake_event, t.event_payload from absurd.claim_task('q', 'w2', 30, 5) c
+                  join absurd.task t on t.task_id = c.task_id"""
+CLAIMS = {
+    "claim_task": "select task_id, wake_event, event_payload from absurd.claim_task('q', 'w2', 30, 5)",
+    "claim_tasks": "select task_id, wake_event, event_payload from absurd.claim_tasks('q', 'w2', 30, 5)",
+    "worker_sync": """select (c ->> 'task_id')::uuid, c ->> 'wake_event', nullif(c -> 'event_payload', 'null') from jsonb_array_elements(
+                      absurd.worker_sync('{"queue": "q", "worker": "w2", "claim": {"qty": 5, "lease": 30}}') -> 'claims') c""",
+}
+
+
+def claimed_during_an_emission(db: Database, query: str) -> list[Any]:
+    """What a claim says of the task that waits, when the event comes after the claim began and before it takes the task."""
+    expired = running(db)
+    waits = running(db)
+    sync(db, [op("await", waits, step="s", event="e")])
+    db.clock.freeze()
+    db.clock.advance(timedelta(minutes=1))
+    with Session(db) as holder, Session(db) as claimer:
+        holder.run("begin")
+        holder.run("select from absurd.workflow_run where workflow_run_id = %s for update", expired.task_id)
+        claiming = claimer.start(query)
+        claimer.waits_for(holder)  # its sweep has the expired lease in hand
+        db.one("select absurd.emit_event('q', 'e', '1') is null")
+        holder.run("rollback")
+        rows = {row[0]: list(row[1:]) for row in claiming.result(20)}
+    assert rows.keys() == {expired.task_id, waits.task_id}
+    return rows[waits.task_id]
+
+
+@pytest.mark.parametrize("query", CLAIMS.values(), ids=CLAIMS)
+def test_r21_a_claim_tells_of_the_event_that_came_meanwhile(db: Database, query: str) -> None:
+    """Its last SELECT could still say that the wait goes on: what a claim returns is read after its rows were locked."""
+    assert claimed_during_an_emission(db, query) == [None, 1]
+    assert db.verify() == []
+
+
+def test_r21_read_in_the_statement_that_locks_it_is_stale_control(db: Database) -> None:
+    assert claimed_during_an_emission(db, READ_AT_ONCE) == ["e", None]
 
 
 @pytest.mark.parametrize(
