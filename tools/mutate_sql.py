@@ -45,7 +45,8 @@ def main() -> int:
 def run(tests: list[str]) -> int:
     """One pytest process for all of them: the server starts once."""
     environment = os.environ | {"PYTHONPATH": str(Path(__file__).parent)}
-    command = [sys.executable, "-m", "pytest", "-p", "mutants.session", "-p", "no:cacheprovider", "-n", "0", *(f"--ignore-glob=*/{n}" for n in NOT), *tests]
+    command = [sys.executable, "-m", "pytest", "-p", "mutants.session", "-p", "no:cacheprovider", "-n", "0"]
+    command += [*(f"--ignore-glob=*/{n}" for n in NOT), *tests]
     code = subprocess.run(command, cwd=ROOT, env=environment, check=False).returncode
     return code or report()
 

@@ -193,6 +193,48 @@ def test_r12_a_stalled_transaction_on_one_task_stops_nobody_else(db: Database) -
     assert db.verify() == []
 
 
+def test_r12_a_held_task_whose_rule_has_come_stops_no_claim(db: Database) -> None:
+    """The sweep of cancellation rules passes it by, and ends it the next time."""
+    db.clock.freeze()
+    held, free = spawn(db, cancellation={"max_delay": 5}), spawn(db, cancellation={"max_delay": 5})
+    other = spawn(db)
+    db.clock.advance(timedelta(minutes=1))
+    with Session(db) as stalled:
+        stalled.run("begin")
+        stalled.run("select from absurd.task where task_id = %s for update", held)
+
+        assert [t.task_id for t in claim(db, qty=5)] == [other]
+        assert (state(db, held), state(db, free)) == ("pending", "cancelled")
+        stalled.run("rollback")
+
+    assert claim(db) == []
+    assert state(db, held) == "cancelled"
+    assert db.verify() == []
+
+
+def test_what_one_claim_is_following_up_another_passes_by(db: Database) -> None:
+    """Two claims at once: the second neither waits for the first nor does the same again."""
+    parent = running(db)
+    child = spawn(db, parent_task_id=str(parent.task_id))
+    with Session(db) as holder, Session(db) as first:
+        holder.run("begin")
+        holder.run("select from absurd.task where task_id = %s for update", child)
+        sync(db, [op("fail", parent, retryable=False)])
+        holder.run("rollback")
+        assert db.one("select count(*) from absurd.follow_up") == 1
+        first.run("begin")
+        first.run("select * from absurd.claim_task('q', 'w1')")
+
+        assert claim(db) == []
+        assert state(db, child) == "pending"
+        first.run("commit")
+
+    assert state(db, child) == "cancelled"
+    assert log(db, child).count("task.cancelled") == 1
+    assert db.rows("select from absurd.follow_up") == []
+    assert db.verify() == []
+
+
 def test_a_heartbeat_never_waits_and_a_held_row_counts_as_alive(db: Database) -> None:
     """Its own worker holds it, in ctx.transaction: that must not look like a lost lease."""
     tasks = [running(db) for _ in range(3)]

@@ -126,7 +126,7 @@ def test_r24_a_document_that_would_break_its_readers_is_refused_at_every_door(db
     """And nothing of it is stored: the worker that holds the task goes on."""
     task = running(db)
 
-    with db.conn.cursor() as cursor, pytest.raises(Exception) as caught:  # noqa: B017
+    with db.conn.cursor() as cursor, pytest.raises(Exception) as caught:
         cursor.execute(DOORS[door], {"document": document, "task": task.task_id, "run": task.run_id})  # type: ignore[call-overload]
 
     assert getattr(caught.value, "sqlstate", None) == code

@@ -13,7 +13,7 @@ _CALLED = "select distinct funcname from pg_stat_user_functions where schemaname
 
 def called_in(database: Any) -> set[str]:
     """The functions called so far in a test's database. A backend tells its counts when it ends, or when it is asked to."""
-    for connection in database._opened:
+    for connection in database._opened:  # noqa: SLF001 - the tests' own class
         if not connection.closed and connection.info.transaction_status == TransactionStatus.IDLE:
             with contextlib.suppress(psycopg.Error):
                 connection.execute("select pg_stat_force_next_flush()")

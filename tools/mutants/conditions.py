@@ -13,10 +13,12 @@ _OPERAND = r"(?:\(\w+\.\w+\)|\b\w+)(?:\.\w+)*(?:\([^()]*\))?"
 _COMPARED = re.compile(rf"({_OPERAND})\s*(=|<>|<|is distinct from)\s*({_OPERAND}(?:\s*\+\s*\([^()]*\)::integer)?)")
 _CHECK = re.compile(r"absurd\._check_epoch\([^()]*\)")
 _REFUSES = re.compile(r"\braise\b|_raise_|_check_run_not_over|\breturn\b|\bcontinue\b")
-_CLAUSE_ENDS = frozenset("order group limit for returning union on loop then window offset having from set".split())
+_CLAUSE_ENDS = frozenset(
+    ["order", "group", "limit", "for", "returning", "union", "on", "loop", "then", "window", "offset", "having", "set"]
+)
 
 
-def epochs(text: str, masked: str, function: Function) -> Iterator[Edit]:
+def epochs(masked: str, function: Function) -> Iterator[Edit]:
     """Each call of _check_epoch, and each comparison of one epoch with another."""
     for call in _CHECK.finditer(masked, function.body.start, function.body.end):
         yield Span(call.start(), call.end()), "null::text"
@@ -26,7 +28,7 @@ def epochs(text: str, masked: str, function: Function) -> Iterator[Edit]:
         yield Span(found.start(), found.end()), "true" if found[2] == "=" else "false"
 
 
-def guards(text: str, masked: str, function: Function) -> Iterator[Edit]:
+def guards(masked: str, function: Function) -> Iterator[Edit]:
     """Each IF that refuses or ends early never does; of a chain of OR, each operand."""
     body = list(tokens(masked, function.body))
     for i, (word, _, end) in enumerate(body):
@@ -62,7 +64,7 @@ def _branch_end(masked: str, start: int, end: int) -> int:
     return end
 
 
-def cases(text: str, masked: str, function: Function) -> Iterator[Edit]:
+def cases(masked: str, function: Function) -> Iterator[Edit]:
     """Each WHEN of a CASE with conditions of its own."""
     body = list(tokens(masked, function.body))
     for i, (word, _, end) in enumerate(body):
@@ -75,7 +77,7 @@ def cases(text: str, masked: str, function: Function) -> Iterator[Edit]:
             yield condition, "false"
 
 
-def conjuncts(text: str, masked: str, function: Function) -> Iterator[Edit]:
+def conjuncts(masked: str, function: Function) -> Iterator[Edit]:
     """Each operand of AND in each WHERE."""
     for word, _, end in tokens(masked, function.body):
         if word != "where":

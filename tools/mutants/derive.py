@@ -93,19 +93,19 @@ def _of_file(file: str, text: str) -> Iterator[Mutant]:
             yield mutant("empty", function.name, None, emptied(text, function))
         for kind, find in _KINDS.items():
             if kind in ("lock", "skip") or not _NO_MOVE.search(file):
-                for number, edit in enumerate(find(text, masked, function), 1):
+                for number, edit in enumerate(find(masked, function), 1):
                     yield mutant(kind, function.name, number, edit)
 
 
-def _removed(pattern: re.Pattern[str]) -> Callable[[str, str, Function], Iterator[Edit]]:
-    def find(text: str, masked: str, function: Function) -> Iterator[Edit]:
+def _removed(pattern: re.Pattern[str]) -> Callable[[str, Function], Iterator[Edit]]:
+    def find(masked: str, function: Function) -> Iterator[Edit]:
         for found in pattern.finditer(masked, function.body.start, function.body.end):
             yield Span(found.start(), found.end()), ""
 
     return find
 
 
-_KINDS: dict[str, Callable[[str, str, Function], Iterator[Edit]]] = {
+_KINDS: dict[str, Callable[[str, Function], Iterator[Edit]]] = {
     "lock": _removed(_LOCK),
     "skip": _removed(_SKIP),
     "epoch": epochs,

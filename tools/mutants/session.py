@@ -22,7 +22,8 @@ from mutants.regressions import belongs
 from mutants.store import Baseline, Result, add, expected, results
 
 TEST_SECONDS = 60
-CASES = int(os.environ.get("MUTANTS_CASES", "4"))   # of each parametrized test
+CASES = int(os.environ.get("MUTANTS_CASES", "4"))  # of each parametrized test
+TRIES = int(os.environ.get("MUTANTS_TRIES", "10000"))  # of the nearest tests, for a first look
 # so that a lock that is waited for where none should be fails its test, and hangs nothing
 SETTINGS = {"track_functions": "all", "lock_timeout": "10s"}
 # tests that take a mechanism out themselves fail for want of it, which says nothing
@@ -86,12 +87,16 @@ class Run:
             add(result)
             say(f"{result.outcome:8} {mutant.name:42} {result.test or f'({result.tried} tests tried) {result.message}'}")
         make_template(self.server.dsn, self.template, release())
-        session._setupstate.teardown_exact(None)
+        session._setupstate.teardown_exact(None)  # noqa: SLF001 - pytest has no other way to end a loop of one's own
         return True
 
     def show_baseline(self, items: dict[str, pytest.Function]) -> None:
         """Every test passes without a mutant, or there is no run."""
         new = [i for k, i in items.items() if k not in self.baseline.seconds]
+        if "MUTANTS_KNOWN" in os.environ:  # only tests that are known already
+            for item in new:
+                del items[item.nodeid]
+            new = []
         if new:
             say(f"baseline: {len(new)} tests without a mutant")
         for number, item in enumerate(new, 1):
@@ -142,18 +147,19 @@ class Run:
 
         def rank(name: str) -> tuple[bool, bool, float]:
             calls = self.baseline.calls.get(name)
-            return name.split("[")[0] != before.split("[")[0], calls is None, len(calls or ()) + 20 * self.baseline.seconds.get(name, 0)
+            far = "tests/races/" not in name if mutant.kind in ("lock", "skip") else (calls is None) is (mutant.kind not in ("enable", "trigger"))
+            return name.split("[")[0] != before.split("[")[0], far, len(calls or ()) + 20 * self.baseline.seconds.get(name, 0)
 
         fit = []
         for name in items:
             calls = self.baseline.calls.get(name)
             if (calls is None and mutant.kind in _EVERYWHERE) or (calls is not None and (not function or function in calls)):
                 fit.append(name)
-        return [items[n] for n in sorted(fit, key=rank)]
+        return [items[n] for n in sorted(fit, key=rank)[:TRIES]]
 
     def once(self, item: pytest.Function) -> str | None:
         """Run one test: None when it passed, else why not."""
-        item._initrequest()
+        item._initrequest()  # noqa: SLF001 - nor to run a test again
         with deadline(TEST_SECONDS):
             reports = runtestprotocol(item, nextitem=self.beyond, log=False)  # type: ignore[arg-type]
         for report in reports:
@@ -168,8 +174,9 @@ def sampled(found: Iterable[pytest.Function]) -> dict[str, pytest.Function]:
     cases: dict[str, list[pytest.Function]] = {}
     for item in found:
         if not _CONTROL.search(item.nodeid):
-            # what has no database of its own is quick
-            name = item.nodeid if "db" not in item.fixturenames else item.nodeid.split("[")[0]
+            # what has no database of its own is quick; in a race each case is a meeting of others
+            whole = "db" not in item.fixturenames or "tests/races/" in item.nodeid
+            name = item.nodeid if whole else item.nodeid.split("[")[0]
             cases.setdefault(name, []).append(item)
     return {i.nodeid: i for group in cases.values() for i in group[:: -(-len(group) // CASES)]}
 

@@ -49,9 +49,8 @@ declare
 begin
   if new.task_id <> old.task_id or new.queue_name <> old.queue_name or new.task_name <> old.task_name
      or new.parent_task_id is distinct from old.parent_task_id or new.workflow_run_id <> old.workflow_run_id
-     or new.handles_task_id is distinct from old.handles_task_id
-     or new.claim_epoch < old.claim_epoch then
-    raise exception 'task %: id, queue, name, parent and workflow never change, and a claim epoch never goes back', old.task_id
+     or new.handles_task_id is distinct from old.handles_task_id then
+    raise exception 'task %: id, queue, name, parent and workflow never change', old.task_id
       using errcode = 'TW101', hint = 'Change a task through the functions of schema absurd.';
   end if;
 
