@@ -2,6 +2,7 @@
 
     python tools/mutate_sql.py --list                       what there is to take out
     MUTANTS='^lock ' python tools/mutate_sql.py             run some: a regular expression over the names; all without it
+    python tools/mutate_sql.py --worker                     the same for the regressions of the worker, which is Python
     python tools/mutate_sql.py --write                      keep the results in tests/mutants/expected.json
 
 The run is resumed where it stopped: what was caught is in .mutants and is not run again until its SQL changes (MUTANTS_AGAIN=1
@@ -21,6 +22,8 @@ from mutants.derive import derive
 from mutants.place import fingerprint
 from mutants.store import EXPECTED, ROOT, expected, results
 
+from mutants import python
+
 TESTS = ("tests/races", "tests/regressions", "tests/sql", "tests/matrix/test_writes.py")
 # what asks for the path in the log, signatures, grants, plans, jobs of cron and verify() itself: no mutant is about those
 NOT = ("test_gate_via*", "test_fn_surface*", "test_gate_roles*", "test_plans*", "test_cron*", "test_partitions*", "test_fn_views*",
@@ -32,7 +35,10 @@ def main() -> int:
     parser.add_argument("--list", action="store_true", help="name every mutant and what it takes out")
     parser.add_argument("--write", action="store_true", help="keep the results in tests/mutants/expected.json")
     parser.add_argument("tests", nargs="*", default=TESTS, help="the tests that are to notice; default: %(default)s")
+    parser.add_argument("--worker", action="store_true", help="take out of the worker what the table of regressions says")
     options = parser.parse_args()
+    if options.worker:
+        return 1 if python.run() else 0
     if options.list:
         for mutant in derive():
             print(f"{mutant.name:44} {mutant.file}: {mutant.shown}")

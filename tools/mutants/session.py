@@ -30,6 +30,9 @@ SETTINGS = {"track_functions": "all", "lock_timeout": "10s"}
 _CONTROL = re.compile(r"_control\b|_control\[")
 # what only the code's own record says is no behaviour
 _OF_THE_CODE = re.compile(r"_is_there$|_is_ours$|_is_unaltered$|^trigger_is_enabled_always$")
+_WHOLE = re.compile(r"tests/races/|test_table_moves")
+# by kind, the tests to begin with
+_NEAR = {"lock": "tests/races/", "skip": "tests/races/", "row": "test_table_moves"}
 _EVERYWHERE = ("trigger", "enable", "row", "empty")
 
 
@@ -147,8 +150,8 @@ class Run:
 
         def rank(name: str) -> tuple[bool, bool, float]:
             calls = self.baseline.calls.get(name)
-            far = "tests/races/" not in name if mutant.kind in ("lock", "skip") else (calls is None) is (mutant.kind not in ("enable", "trigger"))
-            return name.split("[")[0] != before.split("[")[0], far, len(calls or ()) + 20 * self.baseline.seconds.get(name, 0)
+            near = bool(re.search(_NEAR.get(mutant.kind, "$^"), name)) or (calls is None and mutant.kind in ("enable", "trigger"))
+            return name.split("[")[0] != before.split("[")[0], not near, len(calls or "x" * 40) + 20 * self.baseline.seconds.get(name, 0)
 
         fit = []
         for name in items:
@@ -174,8 +177,8 @@ def sampled(found: Iterable[pytest.Function]) -> dict[str, pytest.Function]:
     cases: dict[str, list[pytest.Function]] = {}
     for item in found:
         if not _CONTROL.search(item.nodeid):
-            # what has no database of its own is quick; in a race each case is a meeting of others
-            whole = "db" not in item.fixturenames or "tests/races/" in item.nodeid
+            # what has no database of its own is quick; in a race each case is a meeting of others, and here a move of its own
+            whole = "db" not in item.fixturenames or _WHOLE.search(item.nodeid)
             name = item.nodeid if whole else item.nodeid.split("[")[0]
             cases.setdefault(name, []).append(item)
     return {i.nodeid: i for group in cases.values() for i in group[:: -(-len(group) // CASES)]}

@@ -5,7 +5,8 @@ language plpgsql
 set search_path = pg_catalog, pg_temp
 as $$
 begin
-  if new.state not in ('pending', 'sleeping') or new.claim_epoch <> 0 or new.attempt <> 1 then
+  if new.claim_epoch <> 0 or new.attempt <> 1
+     or not exists (select from absurd.transition x where x.from_state = 'new' and x.to_state = new.state and x.event = 'task.spawned') then
     raise exception 'task % cannot begin as %', new.task_id, new.state
       using errcode = 'TW101', hint = 'A task begins as pending or sleeping: use absurd.spawn_task.';
   end if;
