@@ -72,7 +72,7 @@ def test_a_row_that_somebody_holds_delays_its_own_task_only(app: Tollway, look: 
 
 
 @pytest.mark.parametrize("sqlstate", ["53100", "53200", "53300", "40001", "40P01", "57014"])
-def test_a_database_that_refuses_for_a_while_loses_nothing(
+def test_r23_a_database_that_refuses_for_a_while_loses_nothing(
     app: Tollway, look: Database, caplog: pytest.LogCaptureFixture, sqlstate: str
 ) -> None:
     """A full disk, no memory, no connections, a deadlock: raised by a trigger until it is taken away."""

@@ -1,6 +1,6 @@
 """What is wrong in the engine whose interface this one keeps: a test for each defect, by its number.
 
-R1, R2, R3, R13, R15 and R19 are in test_fence; R5, R7 and R9 in test_meetings.
+tests/regressions/table.toml says where each of them is.
 """
 
 from __future__ import annotations
@@ -193,6 +193,48 @@ def test_r12_a_stalled_transaction_on_one_task_stops_nobody_else(db: Database) -
     assert db.verify() == []
 
 
+def test_r12_a_held_task_whose_rule_has_come_stops_no_claim(db: Database) -> None:
+    """The sweep of cancellation rules passes it by, and ends it the next time."""
+    db.clock.freeze()
+    held, free = spawn(db, cancellation={"max_delay": 5}), spawn(db, cancellation={"max_delay": 5})
+    other = spawn(db)
+    db.clock.advance(timedelta(minutes=1))
+    with Session(db) as stalled:
+        stalled.run("begin")
+        stalled.run("select from absurd.task where task_id = %s for update", held)
+
+        assert [t.task_id for t in claim(db, qty=5)] == [other]
+        assert (state(db, held), state(db, free)) == ("pending", "cancelled")
+        stalled.run("rollback")
+
+    assert claim(db) == []
+    assert state(db, held) == "cancelled"
+    assert db.verify() == []
+
+
+def test_what_one_claim_is_following_up_another_passes_by(db: Database) -> None:
+    """Two claims at once: the second neither waits for the first nor does the same again."""
+    parent = running(db)
+    child = spawn(db, parent_task_id=str(parent.task_id))
+    with Session(db) as holder, Session(db) as first:
+        holder.run("begin")
+        holder.run("select from absurd.task where task_id = %s for update", child)
+        sync(db, [op("fail", parent, retryable=False)])
+        holder.run("rollback")
+        assert db.one("select count(*) from absurd.follow_up") == 1
+        first.run("begin")
+        first.run("select * from absurd.claim_task('q', 'w1')")
+
+        assert claim(db) == []
+        assert state(db, child) == "pending"
+        first.run("commit")
+
+    assert state(db, child) == "cancelled"
+    assert log(db, child).count("task.cancelled") == 1
+    assert db.rows("select from absurd.follow_up") == []
+    assert db.verify() == []
+
+
 def test_a_heartbeat_never_waits_and_a_held_row_counts_as_alive(db: Database) -> None:
     """Its own worker holds it, in ctx.transaction: that must not look like a lost lease."""
     tasks = [running(db) for _ in range(3)]
@@ -243,6 +285,46 @@ def test_r25_an_expired_task_beyond_max_duration_ends_once(db: Database) -> None
     assert log(db, task.task_id) == ["task.spawned", "run.claimed", "task.cancelled"]
     assert db.one("select via from absurd.absurd_event_log where task_id = %s and seq = 3", task.task_id) == "claim_tasks > claim_task"
     assert db.verify() == []
+
+
+READ_AT_ONCE = """select t.task_id, t.wake_event, t.event_payload from absurd.claim_task('q', 'w2', 30, 5) c
+                  join absurd.task t on t.task_id = c.task_id"""
+CLAIMS = {
+    "claim_task": "select task_id, wake_event, event_payload from absurd.claim_task('q', 'w2', 30, 5)",
+    "claim_tasks": "select task_id, wake_event, event_payload from absurd.claim_tasks('q', 'w2', 30, 5)",
+    "worker_sync": """select (c ->> 'task_id')::uuid, c ->> 'wake_event', nullif(c -> 'event_payload', 'null') from jsonb_array_elements(
+                      absurd.worker_sync('{"queue": "q", "worker": "w2", "claim": {"qty": 5, "lease": 30}}') -> 'claims') c""",
+}
+
+
+def claimed_during_an_emission(db: Database, query: str) -> list[Any]:
+    """What a claim says of the task that waits, when the event comes after the claim began and before it takes the task."""
+    expired = running(db)
+    waits = running(db)
+    sync(db, [op("await", waits, step="s", event="e")])
+    db.clock.freeze()
+    db.clock.advance(timedelta(minutes=1))
+    with Session(db) as holder, Session(db) as claimer:
+        holder.run("begin")
+        holder.run("select from absurd.workflow_run where workflow_run_id = %s for update", expired.task_id)
+        claiming = claimer.start(query)
+        claimer.waits_for(holder)  # its sweep has the expired lease in hand
+        db.one("select absurd.emit_event('q', 'e', '1') is null")
+        holder.run("rollback")
+        rows = {row[0]: list(row[1:]) for row in claiming.result(20)}
+    assert rows.keys() == {expired.task_id, waits.task_id}
+    return rows[waits.task_id]
+
+
+@pytest.mark.parametrize("query", CLAIMS.values(), ids=CLAIMS)
+def test_r21_a_claim_tells_of_the_event_that_came_meanwhile(db: Database, query: str) -> None:
+    """Its last SELECT could still say that the wait goes on: what a claim returns is read after its rows were locked."""
+    assert claimed_during_an_emission(db, query) == [None, 1]
+    assert db.verify() == []
+
+
+def test_r21_read_in_the_statement_that_locks_it_is_stale_control(db: Database) -> None:
+    assert claimed_during_an_emission(db, READ_AT_ONCE) == ["e", None]
 
 
 @pytest.mark.parametrize(

@@ -179,7 +179,7 @@ def test_any_name_of_up_to_57_bytes_is_only_data(db: Database, name: str) -> Non
     assert db.rows("select relname from pg_class where relnamespace = 'absurd'::regnamespace and relname = %s", f"t_{name}") == []
 
 
-def test_queues_whose_names_end_like_partitions_do_not_meet(db: Database) -> None:
+def test_r18_queues_whose_names_end_like_partitions_do_not_meet(db: Database) -> None:
     for name in ("pp", "pp_d", "PP", "pp "):
         run(db, "select absurd.create_queue(%s)", name)
         spawn(db, queue=name)

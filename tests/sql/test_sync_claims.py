@@ -204,8 +204,8 @@ def test_a_large_mixed_call_answers_each_operation_and_leaves_all_true(db: Datab
     assert db.verify() == []
 
 
-def test_three_hundred_dead_leases_are_recovered_within_three_claims(db: Database) -> None:
-    """R14: the sweep does not handle only as many as the claim asks for."""
+def test_r14_three_hundred_dead_leases_are_recovered_within_three_calls(db: Database) -> None:
+    """The sweep does not handle only as many as the claim asks for."""
     db.clock.freeze()
     db.one("select count(*) from absurd.spawn_tasks(%s, %s)", Q, json.dumps([{"task_name": "t", "options": {"max_attempts": 2}}] * 300))
     assert len(claim(db, qty=300, lease=30)) == 300

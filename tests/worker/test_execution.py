@@ -177,7 +177,7 @@ def test_an_unknown_name_is_put_back_and_spends_no_attempt(app: Tollway, look: D
     assert look.violations() == []
 
 
-def test_a_slow_task_does_not_idle_the_other_slots(app: Tollway) -> None:
+def test_r23_a_slow_task_does_not_idle_the_other_slots(app: Tollway) -> None:
     """A free slot is filled at once: many quick tasks pass one that waits."""
     gate: dict[str, Any] = {}
 

@@ -15,7 +15,7 @@ from worker.harness import Database, eventually, eventually_sync, run, working
 EXPIRES = "select claim_expires_at from absurd.task where task_id = %s"
 
 
-def test_the_heartbeat_keeps_a_long_step_alive(app: Tollway, look: Database) -> None:
+def test_r23_the_heartbeat_keeps_a_long_step_alive(app: Tollway, look: Database) -> None:
     """The step holds the event loop itself, and waits there until its lease was extended twice."""
 
     @app.workflow(max_attempts=1)

@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
+from tollway.embedded import EmbeddedPostgres
+from tollway.schema import install
 from tollway.workflow import Context, Tollway
 from worker.harness import Database, eventually, run, working
 
 
 @pytest.mark.parametrize("purpose", ["worker", "listen", "heartbeat"])
-def test_a_worker_reconnects(app: Tollway, look: Database, purpose: str) -> None:
+def test_r23_a_worker_reconnects(app: Tollway, look: Database, purpose: str) -> None:
     gate: list[asyncio.Event] = []
 
     @app.workflow
@@ -38,6 +44,48 @@ def test_a_worker_reconnects(app: Tollway, look: Database, purpose: str) -> None
 
     run(scenario())
     assert look.violations() == []
+
+
+@pytest.fixture
+def own_server(request: pytest.FixtureRequest) -> Iterator[EmbeddedPostgres]:
+    """A server that may be killed: the others' goes on."""
+    folder = Path(tempfile.mkdtemp(prefix="tollway-"))
+    folder.chmod(0o755)
+    with EmbeddedPostgres(folder / "pg", int(request.config.getoption("--pg")), settings={"fsync": "off"}) as server:
+        install(server.dsn)
+        yield server
+    shutil.rmtree(folder)
+
+
+def test_r23_a_worker_outlives_a_server_that_is_killed_and_started_again(own_server: EmbeddedPostgres) -> None:
+    app = Tollway(own_server.dsn)
+    gate: list[asyncio.Event] = []
+
+    @app.workflow
+    async def waits(ctx: Context) -> str:
+        await ctx.step("before", lambda: 1)
+        await gate[0].wait()
+        return await ctx.step("after", lambda: "done")
+
+    async def scenario() -> None:
+        gate.append(asyncio.Event())
+        look = Database(own_server.dsn)
+        look.connection.execute("select absurd.create_queue('default')")
+        first = await app.start(waits)
+        async with working(app, lease=60):
+            await eventually(look.states_become(first.id, "running"))
+            own_server.kill()
+            gate[0].set()
+            await asyncio.to_thread(own_server.start)
+            look = Database(own_server.dsn)
+            await eventually(look.states_become(first.id, "completed"))
+            second = await app.start(waits)
+            await eventually(look.states_become(second.id, "completed"))
+        assert look.moves(first.id) == ["task.spawned", "run.claimed", "run.completed"], "by the worker that had it"
+        assert look.rows("select invariant from absurd.verify()") == []
+        look.close()
+
+    run(scenario())
 
 
 def test_a_storm_of_cut_connections_loses_and_doubles_nothing(app: Tollway, look: Database) -> None:

@@ -124,7 +124,7 @@ class AsyncClient:
         await self.call(runs.schedule_run(queue, run_id, wake_at, epoch))
 
     async def extend_claim(self, queue: str, run_id: UUID, seconds: int, *, epoch: int | None = None) -> None:
-        """The lease ends `seconds` from now. Raises as `complete_run`."""
+        """The lease ends `seconds` from now; with an epoch it is never shortened. Raises as `complete_run`."""
         await self.call(runs.extend_claim(queue, run_id, seconds, epoch))
 
     async def heartbeat(self, queue: str, claims: Iterable[tuple[UUID, int]], seconds: int) -> list[ClaimStatus]:

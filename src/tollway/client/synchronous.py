@@ -127,7 +127,7 @@ class Client:
         self.call(runs.schedule_run(queue, run_id, wake_at, epoch))
 
     def extend_claim(self, queue: str, run_id: UUID, seconds: int, *, epoch: int | None = None) -> None:
-        """The lease ends `seconds` from now. Raises as `complete_run`."""
+        """The lease ends `seconds` from now; with an epoch it is never shortened. Raises as `complete_run`."""
         self.call(runs.extend_claim(queue, run_id, seconds, epoch))
 
     def heartbeat(self, queue: str, claims: Iterable[tuple[UUID, int]], seconds: int) -> list[ClaimStatus]:

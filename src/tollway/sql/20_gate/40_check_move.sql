@@ -5,7 +5,8 @@ language plpgsql
 set search_path = pg_catalog, pg_temp
 as $$
 begin
-  if new.state not in ('pending', 'sleeping') or new.claim_epoch <> 0 or new.attempt <> 1 then
+  if new.claim_epoch <> 0 or new.attempt <> 1
+     or not exists (select from absurd.transition x where x.from_state = 'new' and x.to_state = new.state and x.event = 'task.spawned') then
     raise exception 'task % cannot begin as %', new.task_id, new.state
       using errcode = 'TW101', hint = 'A task begins as pending or sleeping: use absurd.spawn_task.';
   end if;
@@ -49,9 +50,8 @@ declare
 begin
   if new.task_id <> old.task_id or new.queue_name <> old.queue_name or new.task_name <> old.task_name
      or new.parent_task_id is distinct from old.parent_task_id or new.workflow_run_id <> old.workflow_run_id
-     or new.handles_task_id is distinct from old.handles_task_id
-     or new.claim_epoch < old.claim_epoch then
-    raise exception 'task %: id, queue, name, parent and workflow never change, and a claim epoch never goes back', old.task_id
+     or new.handles_task_id is distinct from old.handles_task_id then
+    raise exception 'task %: id, queue, name, parent and workflow never change', old.task_id
       using errcode = 'TW101', hint = 'Change a task through the functions of schema absurd.';
   end if;
 

@@ -5,8 +5,9 @@ language plpgsql
 set search_path = pg_catalog, pg_temp
 as $$
 begin
-  if old.state in ('completed', 'failed', 'cancelled')
-     or exists (select from absurd.queues q where q.queue_name = old.queue_name and q.dropping) then
+  if exists (select from absurd.transition x where x.from_state = old.state and x.to_state = 'purged' and x.event = 'task.purged')
+     and (old.state in ('completed', 'failed', 'cancelled')
+          or exists (select from absurd.queues q where q.queue_name = old.queue_name and q.dropping)) then
     return old;
   end if;
   raise exception 'task % is % and cannot be deleted', old.task_id, old.state

@@ -1,4 +1,4 @@
--- extend_claim: a run's lease ends so many seconds from now.
+-- extend_claim: a run's lease ends so many seconds from now; with an epoch it is never shortened.
 --
 -- Called by  worker, SDKs
 -- Locks      task (one row)
@@ -35,7 +35,9 @@ begin
   end if;
 
   update absurd.task t
-  set claim_expires_at = absurd.current_time() + make_interval(secs => p_extend_by), heartbeat_at = absurd.current_time()
+  set claim_expires_at = greatest(   -- null is left out: without an epoch, absurd's clients count on what they ask for
+        absurd.current_time() + make_interval(secs => p_extend_by), case when p_claim_epoch is not null then t.claim_expires_at end),
+      heartbeat_at = absurd.current_time()
   where t.task_id = v_task.task_id;
 end
 $$;

@@ -24,7 +24,7 @@ begin
     order by t.task_id
     for no key update
   loop
-    select * into v_was from absurd.workflow_run w where w.workflow_run_id = v_task.task_id for update;
+    select * into v_was from absurd.workflow_run w where w.workflow_run_id = v_task.task_id;   -- its task is locked
     v_now := absurd._mend_workflow_run(v_task);
     return query select r.* from absurd._repaired('workflow_run', v_task.queue_name, v_task.task_id, to_jsonb(v_was), to_jsonb(v_now)) r;
   end loop;
