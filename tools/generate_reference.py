@@ -84,7 +84,8 @@ def sql_page() -> str:
     opening = (
         "Every function is in schema `absurd`. An SDK in any language calls these, and nothing else. Arguments that have a default\n"
         "may be left out. Names and results are those of absurd 0.5, with further arguments at the end; see\n"
-        "[what differs](absurd-compatibility.md)."
+        "[what differs](absurd-compatibility.md). Beside what each lists, a function that names a queue raises 42P01 when it is not\n"
+        "there, and 22004 when it is null."
     )
     lines = _head("the headers of src/tollway/sql/40_api", "SQL functions", opening)
     for path in sorted(SQL.glob("*.sql")):

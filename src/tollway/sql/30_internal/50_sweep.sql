@@ -37,8 +37,12 @@ language plpgsql
 set search_path = pg_catalog, pg_temp
 as $$
 declare
-  v_reason jsonb := absurd._claim_timeout_reason(p_task_id);
+  v_reason jsonb;
 begin
+  if not exists (select from absurd.task t where t.task_id = p_task_id and t.state = 'running') then
+    return;   -- another recovery of this sweep, its parent's, has cancelled it
+  end if;
+  v_reason := absurd._claim_timeout_reason(p_task_id);
   perform absurd.fail_run(p_queue_name, p_run_id, v_reason);
 exception when others then
   v_reason := v_reason || jsonb_build_object('recovery', sqlerrm);

@@ -51,14 +51,7 @@ begin
   where o.op = 'complete' and o.status = 'ok' and t.task_id = o.task_id;
 
   if exists (select from unnest(p_ops) o where o.op in ('fail', 'sleep', 'put_back', 'release') and o.status = 'ok') then
-    update absurd.task t
-    set state = f.state, move_event = f.move_event, move_detail = f.detail, attempt = f.attempt, available_at = f.available_at,
-        error = f.error
-    from unnest(p_ops) o
-    join absurd.task h on h.task_id = o.task_id
-    cross join lateral absurd._fail_outcome(h, o.value, o.moment, o.retryable, v_now) f
-    where o.op = 'fail' and o.status = 'ok' and t.task_id = o.task_id;
-
+    -- before the failures, which cancel children: those that suspend in this very call are running still
     update absurd.task t
     set state = case o.op when 'release' then 'pending' else 'sleeping' end,
         move_event = case o.op when 'sleep' then 'run.suspended' when 'put_back' then 'run.put_back' else 'run.released' end,
@@ -66,6 +59,14 @@ begin
         available_at = coalesce(o.moment, v_now), wake_event = case o.op when 'sleep' then null else t.wake_event end
     from unnest(p_ops) o
     where o.op in ('sleep', 'put_back', 'release') and o.status = 'ok' and t.task_id = o.task_id;
+
+    update absurd.task t
+    set state = f.state, move_event = f.move_event, move_detail = f.detail, attempt = f.attempt, available_at = f.available_at,
+        error = f.error
+    from unnest(p_ops) o
+    join absurd.task h on h.task_id = o.task_id
+    cross join lateral absurd._fail_outcome(h, o.value, o.moment, o.retryable, v_now) f
+    where o.op = 'fail' and o.status = 'ok' and t.task_id = o.task_id;
   end if;
 end
 $$;

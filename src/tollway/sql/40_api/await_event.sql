@@ -3,7 +3,8 @@
 -- Called by  worker, SDKs
 -- Locks      the event, then task (one row)
 -- Moves      running -> sleeping, when it suspends
--- Raises     P0001 names, timeout, run not found, not running · 23502 no step · AB001 cancelled · AB002 failed · TW201 lease lost · 42P01 no such queue
+-- Raises     P0001 names, timeout, run not found, not running · 23502 no step · AB001 cancelled · AB002 failed
+--            TW201 lease lost · TW304 names · 42P01 no such queue
 -- Retry      safe: an answer once given is a checkpoint
 create or replace function absurd.await_event(
   p_queue_name  text,
@@ -41,7 +42,7 @@ begin
   select * into v_event from absurd.event e where e.queue_name = p_queue_name and e.event_name = p_event_name for share;
   v_task := absurd._lock_run(p_queue_name, p_run_id);
   v_state := absurd._run_state(v_task, p_run_id);
-  if v_state is null or v_task.task_id <> p_task_id then
+  if v_state is null or v_task.task_id is distinct from p_task_id then
     raise exception 'Run "%" not found while awaiting event', p_run_id
       using errcode = 'P0001', hint = 'Pass the task_id and run_id that claim_task returned together.';
   end if;

@@ -3,7 +3,7 @@
 -- Called by  operator, cron
 -- Locks      event rows, with SKIP LOCKED
 -- Moves      nothing
--- Raises     P0001 age · 42P01 no such queue
+-- Raises     P0001 age · 2201W negative limit · 42P01 no such queue
 -- Retry      safe: goes on where it stopped
 create or replace function absurd.cleanup_events(
   p_queue_name  text,

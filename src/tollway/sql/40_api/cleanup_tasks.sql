@@ -3,7 +3,7 @@
 -- Called by  operator, cron
 -- Locks      task rows, with SKIP LOCKED; their state is judged again under the lock
 -- Moves      completed, failed, cancelled -> purged
--- Raises     P0001 age · 42P01 no such queue
+-- Raises     P0001 age · 2201W negative limit · 42P01 no such queue
 -- Retry      safe: goes on where it stopped
 create or replace function absurd.cleanup_tasks(
   p_queue_name  text,

@@ -25,7 +25,7 @@ begin
     raise exception 'Run "%" not found in queue "%"', p_run_id, p_queue_name
       using errcode = 'P0001', hint = 'Pass the run_id that claim_task returned.';
   end if;
-  if v_task.task_id <> p_task_id then
+  if v_task.task_id is distinct from p_task_id then
     raise exception 'Run "%" does not belong to task "%" in queue "%"', p_run_id, p_task_id, p_queue_name
       using errcode = 'P0001', hint = 'Pass the task_id and run_id that claim_task returned together.';
   end if;

@@ -10,6 +10,7 @@ create or replace function absurd.retry_delay_seconds(
   p_attempt  integer
 ) returns double precision
 language plpgsql immutable
+security definer
 set search_path = pg_catalog, pg_temp
 as $$
 declare
@@ -18,6 +19,7 @@ declare
   v_base    double precision;
   v_factor  double precision;
   v_max     double precision;
+  v_before  integer := greatest(p_attempt, 1) - 1;   -- attempts before this one
 begin
   if v_problem is not null then
     raise exception '%', v_problem
@@ -33,12 +35,12 @@ begin
       return 0;
     end if;
     -- compared as logarithms, so that nothing overflows: past the cap, or past nothing when the factor shrinks it
-    if v_factor > 1 and p_attempt > 1 and ln(v_base) + (p_attempt - 1) * ln(v_factor) > ln(86400 * 2.0) then
+    if v_factor > 1 and v_before > 0 and ln(v_base) + v_before * ln(v_factor) > ln(86400 * 2.0) then
       return v_max;
-    elsif v_factor > 0 and v_factor < 1 and (p_attempt - 1) * ln(v_factor) < -600 then
+    elsif v_factor > 0 and v_factor < 1 and v_before * ln(v_factor) < -600 then
       return 0;
     end if;
-    return least(v_max, v_base * power(v_factor, greatest(p_attempt - 1, 0)));
+    return least(v_max, v_base * power(v_factor, v_before));
   end if;
   return 0;
 end

@@ -7,7 +7,8 @@
 -- Called by  worker, for the handlers its application declares; operator
 -- Locks      queues (two rows, shared)
 -- Moves      nothing
--- Raises     42P01 no such queue · TW301 state or option · TW304 name · AB003 retry strategy
+-- Raises     42P01 no such queue · P0001 no name, max_attempts below 1 · 22P02, 22003 max_attempts · TW301 state or option
+--            TW302, TW303 headers · TW304 name · AB003 retry strategy
 -- Retry      safe: the same handler again only gets the new options
 create or replace function absurd.set_on_move(
   p_queue_name    text,

@@ -3,7 +3,8 @@
 -- Called by  operator
 -- Locks      queues (one row)
 -- Moves      nothing
--- Raises     P0001 bad name, key or value · 22007 not an interval · 23502 null
+-- Raises     P0001 bad name, key or value · 22007, 22008, 22015 not an interval · 22P02, 22003 not a number · 23502 null
+--            TW301 max_payload_bytes
 -- Retry      safe: the same policy again changes nothing
 create or replace function absurd.set_queue_policy(
   p_queue_name text,

@@ -27,7 +27,7 @@ begin
   perform absurd._check_name('step_name', p_step_name);
   v_task := absurd._lock_run(p_queue_name, p_owner_run);
   v_state := absurd._run_state(v_task, p_owner_run);
-  if v_state is null or v_task.task_id <> p_task_id then
+  if v_state is null or v_task.task_id is distinct from p_task_id then
     raise exception 'Run "%" not found for checkpoint', p_owner_run
       using errcode = 'P0001', hint = 'Pass the task_id and run_id that claim_task returned together.';
   end if;

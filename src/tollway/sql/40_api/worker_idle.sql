@@ -3,12 +3,12 @@
 -- Called by  worker that went idle; it polls once more after this commits
 -- Locks      waiter (one row of its own)
 -- Moves      nothing
--- Raises     42P01 no such queue
+-- Raises     42P01 no such queue · 23502 no instance
 -- Retry      safe
 create or replace function absurd.worker_idle(
   p_queue_name text,
   p_instance   uuid,
-  p_seconds    integer default 15   -- a dead worker's wish expires by itself
+  p_seconds    integer default 15   -- a dead worker's wish expires by itself, after an hour at the latest
 ) returns void
 language plpgsql
 security definer
@@ -17,7 +17,7 @@ as $$
 begin
   perform absurd._queue(p_queue_name, 't');
   insert into absurd.waiter (queue_name, instance, until)
-  values (p_queue_name, p_instance, absurd.current_time() + make_interval(secs => p_seconds))
+  values (p_queue_name, p_instance, absurd.current_time() + make_interval(secs => least(coalesce(p_seconds, 15), 3600)))
   on conflict (queue_name, instance) do update set until = excluded.until;
   delete from absurd.waiter w where w.queue_name = p_queue_name and w.until < absurd.current_time() - interval '1 hour';
 end

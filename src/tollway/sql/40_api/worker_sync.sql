@@ -5,8 +5,9 @@
 --            is answered busy. A strict call waits for them
 -- Moves      running -> completed, failed, pending, sleeping; what claim_task moves; sleeping -> pending for emitted events;
 --            new -> pending or sleeping for children
--- Raises     TW301 a request that is not one · 42P01 no such queue. A strict call, the last statement of a transaction step on the
---            user's own connection: TW201 lease lost · AB001 cancelled · TW202 the step is there · a refused operation's own code
+-- Raises     TW301 a request that is not one · TW304 worker name · 42P01 no such queue. A strict call, the last statement of a transaction step on the
+--            user's own connection: TW201 lease lost · AB001 cancelled · TW202 the step is there · a refused operation's own code,
+--            TW302, TW303 payload, TW304 name, or as spawn_task
 -- Retry      safe: the same request with "resend" answers again, claims included
 create or replace function absurd.worker_sync(
   p_request jsonb   -- {"queue", "worker", "instance", "call", "resend", "version", "strict", "brief", "ops": [...], "claim": {"qty", "lease"}}

@@ -1,0 +1,47 @@
+"""What the model test found, each as a test of its own."""
+
+from __future__ import annotations
+
+from fixtures.database import Database
+from races.schedule import Task as Claimed
+from races.schedule import op, statuses, sync
+from sql.helpers import Q, Row, at, claim, prepare, running, spawn, state
+
+
+def test_a_sweep_survives_a_parent_and_its_child_whose_leases_ended_together(db: Database) -> None:
+    """The parent's failure cancels the child, which the same sweep was about to recover: the queue must not stand still."""
+    prepare(db)
+    parent = running(db, max_attempts=1)
+    child = running(db, parent_task_id=str(parent["task_id"]))
+    other = spawn(db)
+
+    db.clock.set(at(60))
+    claimed = claim(db, qty=5)
+
+    assert [task["task_id"] for task in claimed] == [other]
+    assert (state(db, parent["task_id"]), state(db, child["task_id"])) == ("failed", "cancelled")
+    assert not db.verify()
+
+
+def test_a_parent_that_fails_and_a_child_that_suspends_come_in_one_call(db: Database) -> None:
+    """The child's operation is not spoiled by its parent's, nor the whole call."""
+    prepare(db)
+    for kind, fields in (
+        ("sleep", {"seconds": 5}),
+        ("put_back", {"seconds": 5}),
+        ("release", {}),
+        ("fail", {"reason": 1}),
+        ("complete", {}),
+    ):
+        parent = running(db, max_attempts=1)
+        child = running(db, parent_task_id=str(parent["task_id"]))
+
+        answer = sync(db, [op("fail", _claimed(parent), reason="why"), op(kind, _claimed(child), **fields)], Q)
+
+        assert statuses(answer) == ["ok", "ok"], kind
+        assert (state(db, parent["task_id"]), state(db, child["task_id"])) == ("failed", "completed" if kind == "complete" else "cancelled")
+        assert not db.verify()
+
+
+def _claimed(task: Row) -> Claimed:
+    return Claimed(task["task_id"], task["run_id"], task["claim_epoch"], task["attempt"])
