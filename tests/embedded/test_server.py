@@ -16,7 +16,7 @@ import psycopg
 import pytest
 
 import tollway.embedded
-from tollway.embedded import EmbeddedPostgres
+from tollway.embedded import EmbeddedPostgres, throwaway
 from tollway.embedded.binaries import Binaries
 from tollway.errors import EmbeddedUnavailable
 
@@ -199,3 +199,13 @@ def test_without_the_wheel_the_error_names_the_extra(home: Path, monkeypatch: py
         tollway.embedded.EmbeddedPostgres(home / "data").start()
     assert raised.value.hint is not None
     assert "tollway[embedded]" in raised.value.hint
+
+
+def test_data_nobody_wants_is_kept_in_memory_only_where_there_is_room(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(throwaway, "MEMORY", tmp_path)
+    assert tollway.embedded.throwaway_folder() == tmp_path
+
+    monkeypatch.setattr(throwaway, "ROOM", 1 << 60)
+    assert tollway.embedded.throwaway_folder() == Path(tempfile.gettempdir())
+    monkeypatch.setattr(throwaway, "MEMORY", tmp_path / "not there")
+    assert tollway.embedded.throwaway_folder() == Path(tempfile.gettempdir())

@@ -59,9 +59,16 @@ TOLD = """update pg_class set reltuples = reltuples * %s
 
 # function -> its index, and the values that its variables are given
 HOT = {
-    "claim_task": (
+    "_runnable": (
         "task_ready",
-        {"p_queue_name": "text", "v_priority": "smallint", "v_now": "timestamptz", "v_qty": "integer", "v_ids": "uuid[]"},
+        {
+            "p_queue_name": "text",
+            "v_priority": "smallint",
+            "v_from": "timestamptz",
+            "p_now": "timestamptz",
+            "p_qty": "integer",
+            "v_ids": "uuid[]",
+        },
     ),
     "_due_cancellations": ("task_cancel", {"p_queue_name": "text", "p_now": "timestamptz"}),
     "_expired_claims": ("task_lease", {"p_queue_name": "text", "p_now": "timestamptz"}),
@@ -122,7 +129,7 @@ def test_claim_and_sweep_walk_their_index_in_its_order(db: Database, rows: int, 
         nodes = plans(document[0]["Plan"])
         assert [n["Index Name"] for n in nodes if "Index Name" in n] == [index], (function, json.dumps(document, indent=1))
         assert {n["Node Type"] for n in nodes} <= {"Limit", "LockRows", "Index Scan", "Incremental Sort", "Sort"} - (
-            {"Sort", "Incremental Sort"} if function == "claim_task" else set()
+            {"Sort", "Incremental Sort"} if function == "_runnable" else set()
         ), function
 
 

@@ -99,7 +99,7 @@ def test_it_costs_a_few_pages_however_many_tasks_wait(db: Database) -> None:
     """In a session whose plans were made while the table was small, and among 100,000 tasks of three priorities."""
     db.conn.execute("alter table absurd.task disable trigger user")  # a hundred thousand rows are wanted, not their log
     worker = db.connect()
-    due = "absurd._next_due(%s, absurd.current_time())"
+    due = "absurd._next_due(%s, absurd.current_time(), null)"
     for _ in range(8):  # long enough for a generic plan
         worker.execute(f"select {due}".encode(), (Q,))
     db.conn.execute(

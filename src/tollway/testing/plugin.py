@@ -6,10 +6,8 @@ It is loaded into every run of pytest in an environment that has Tollway: it imp
 from __future__ import annotations
 
 import os
-import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack
-from pathlib import Path
 from shutil import rmtree
 from typing import TYPE_CHECKING
 
@@ -65,13 +63,13 @@ def tollway_env(tollway_server: TestServer, tollway_db: TestDatabase) -> Iterato
 
 def _embedded(stack: ExitStack, folders: pytest.TempPathFactory) -> str:
     """Start it, or join the one that another process of this run has started."""
-    from tollway.embedded import EmbeddedPostgres
+    from tollway.embedded import EmbeddedPostgres, throwaway_folder
 
     base = folders.getbasetemp()
     shared = base.parent if os.environ.get("PYTEST_XDIST_WORKER") else base
     run = os.environ.get("PYTEST_XDIST_TESTRUNUID", str(os.getpid()))[:12]
     # not below pytest's folder, which only its owner can pass: the server may run as another user
-    root = Path(tempfile.gettempdir()) / f"tollway-testing-{shared.name}-{os.getuid()}-{run}"
+    root = throwaway_folder() / f"tollway-testing-{shared.name}-{os.getuid()}-{run}"
     root.mkdir(mode=0o755, exist_ok=True)
     server = EmbeddedPostgres(root / "pg", settings=FAST)
 

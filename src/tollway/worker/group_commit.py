@@ -49,7 +49,8 @@ class GroupCommit:
     """The only writer of a worker's state changes.
 
     `wanted` says how many tasks the worker could take now; `claimed` receives what came, whether there is more, and in
-    how many seconds the next task becomes due, if the database said so.
+    how many seconds the next task becomes due, if the database said so. `remember`: let a look begin where the last one,
+    which took long, said that tasks are left; it may then miss for a second what came to lie before that.
     """
 
     def __init__(
@@ -61,18 +62,21 @@ class GroupCommit:
         instance: UUID,
         version: str | None,
         lease: int,
+        remember: bool,
         wanted: Callable[[], int],
         claimed: Callable[[list[dict[str, Any]], bool, float | None], None],
     ) -> None:
         self._link = link
         self._envelope = {"queue": queue, "worker": worker, "instance": str(instance), "version": version, "brief": True}
         self._lease = lease
+        self._remember = remember
         self._wanted = wanted
         self._claimed = claimed
         self._gathered: deque[Unit] = deque()
         self._work = asyncio.Event()
         self._claim_due = False
         self._calls = 0
+        self._marks: Any = None
         self._retries: set[asyncio.TimerHandle] = set()
         self._closing = False
 
@@ -129,6 +133,7 @@ class GroupCommit:
             return
         self._settle(units, answer["ops"])
         if quantity:
+            self._marks = answer["marks"] if self._remember else None
             for claim in answer["claims"]:
                 claim["now"] = answer["now"]
             self._claimed(answer["claims"], bool(answer["more"]), _seconds_until(answer))
@@ -138,7 +143,7 @@ class GroupCommit:
         self._calls += 1
         request: dict[str, Any] = dict(self._envelope, call=self._calls, resend=False)
         request["ops"] = _numbered(units)
-        request["claim"] = {"qty": quantity, "lease": self._lease} if quantity else None
+        request["claim"] = {"qty": quantity, "lease": self._lease, "marks": self._marks} if quantity else None
         wire = orjson.dumps(request).decode()
         backoff = Backoff(0.02, 2.0)
         while True:

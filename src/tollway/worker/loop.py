@@ -59,6 +59,7 @@ class Worker:
             instance=self.instance,
             version=options.version,
             lease=options.lease,
+            remember=not options.once,  # who ends when there is nothing has to look everywhere
             wanted=self._wanted,
             claimed=self._claimed,
         )

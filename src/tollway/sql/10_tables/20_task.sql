@@ -80,7 +80,7 @@ create table absurd.task (
 ) with (fillfactor = 80, autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_threshold = 1000,
         autovacuum_vacuum_insert_scale_factor = 0.1, autovacuum_analyze_scale_factor = 0.05);
 
--- What may run, in the order it is picked; dead entries at its head are why workers keep a low-water mark.
+-- What may run, in the order it is picked; dead entries at its head are why workers are told low-water marks.
 create index task_ready on absurd.task (queue_name, priority, available_at, task_id)
   where state in ('pending', 'sleeping');
 -- Leases in the order they run out.

@@ -1,5 +1,8 @@
--- worker_sync, last: new work, and what was claimed under this call's number when its answer was lost.
-create or replace function absurd._sync_claim(p_request jsonb, p_qty integer) returns jsonb
+-- worker_sync, last: new work, and what was claimed under this call's number when its answer was lost. When there is none,
+-- when the next task becomes due; and the marks from which the worker's next look may begin.
+create or replace function absurd._sync_claim(
+  p_request jsonb, p_qty integer, out claims jsonb, out next_due timestamptz, out marks jsonb
+)
 language plpgsql
 set search_path = pg_catalog, pg_temp
 as $$
@@ -10,6 +13,10 @@ declare
   v_lease    integer := absurd._number_option('claim.lease', p_request -> 'claim' -> 'lease', 1, 86400, true);
   v_ids      uuid[] := '{}';
   v_qty      integer := p_qty;
+  v_before   timestamptz := absurd.current_time();
+  v_began    timestamptz := clock_timestamp();
+  v_marks    jsonb := p_request -> 'claim' -> 'marks';
+  v_from     jsonb := absurd._valid_marks(v_marks, v_began);
 begin
   if (p_request ->> 'resend')::boolean then
     v_ids := array(
@@ -21,10 +28,15 @@ begin
   if v_qty > 0 then
     v_ids := v_ids || array(
       select c.task_id from absurd.claim_task(
-        v_queue, p_request ->> 'worker', v_lease, v_qty, v_instance, v_call, p_request ->> 'version') c);
+        v_queue, p_request ->> 'worker', v_lease, v_qty, v_instance, v_call, p_request ->> 'version', v_marks) c);
+  end if;
+  marks := absurd._marks(v_queue, v_marks, v_from, v_ids, v_began);
+  if v_ids = '{}' then
+    -- after the moment before the claim, so that what becomes due between the two is in one of them
+    next_due := absurd._next_due(v_queue, v_before, v_from);
   end if;
   -- read in the statement after the one that locked: one statement has one snapshot, and would miss a checkpoint
-  return (
+  claims := (
     select jsonb_agg(jsonb_build_object(
       'task_id', t.task_id, 'run_id', absurd.run_id_of(t.task_id, t.attempt), 'attempt', t.attempt, 'task_name', t.task_name,
       'params', t.params, 'headers', t.headers, 'max_attempts', t.max_attempts, 'claim_epoch', t.claim_epoch,
@@ -34,35 +46,6 @@ begin
     from unnest(v_ids) with ordinality i(id, n)
     join absurd.task t on t.task_id = i.id
     left join absurd._checkpoints(v_ids) s on s.task_id = t.task_id);
-end
-$$;
-
--- _next_due: when the next task of a queue becomes due, if that is after the given moment. One probe of the index of what may
--- run for each priority in use, as a claim does, so that it costs the same with a hundred rows and with a million.
-create or replace function absurd._next_due(p_queue_name text, p_after timestamptz) returns timestamptz
-language plpgsql stable
-set search_path = pg_catalog, pg_temp
-set enable_seqscan = off   -- nor a sort of all that may run
-set enable_bitmapscan = off
-set enable_sort = off
-as $$
-declare
-  v_priority integer := -32769;   -- below the lowest
-  v_next     timestamptz;
-begin
-  loop
-    v_priority := (
-      select t.priority from absurd.task t
-      where t.queue_name = p_queue_name and t.state in ('pending', 'sleeping') and t.priority > v_priority
-      order by t.priority limit 1);
-    exit when v_priority is null;
-    v_next := least(v_next, (
-      select t.available_at from absurd.task t
-      where t.queue_name = p_queue_name and t.state in ('pending', 'sleeping') and t.priority = v_priority
-        and t.available_at > p_after and t.available_at < 'infinity'
-      order by t.available_at limit 1));
-  end loop;
-  return v_next;
 end
 $$;
 

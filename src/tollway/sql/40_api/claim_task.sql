@@ -12,7 +12,8 @@ create or replace function absurd.claim_task(
   p_qty            integer default 1,
   p_instance       uuid default null,      -- the worker process and its call number, kept with the claim
   p_call           bigint default null,
-  p_worker_version text default null
+  p_worker_version text default null,
+  p_marks          jsonb default null      -- of a worker_sync a moment ago: where to look from; what others left waits for the next look
 ) returns table (
   run_id uuid, task_id uuid, attempt integer, task_name text, params jsonb, retry_strategy jsonb, max_attempts integer,
   headers jsonb, wake_event text, event_payload jsonb
@@ -30,38 +31,24 @@ declare
   v_lease    interval := make_interval(secs => case when coalesce(p_claim_timeout, 30) <= 0 then 86400 else coalesce(p_claim_timeout, 30) end);
   v_qty      integer := greatest(coalesce(p_qty, 1), 1);
   v_now      timestamptz := absurd.current_time();
-  v_priority integer := -32769;   -- below the lowest
+  v_from     jsonb := absurd._valid_marks(p_marks, clock_timestamp());
   v_more     uuid[];
-  v_ids      uuid[] := '{}';
+  v_ids      uuid[];
 begin
   perform absurd._queue(p_queue_name, 'r'), absurd._check_length('worker_id', v_worker);
-  perform absurd._follow_up(v_now);
+  if v_from is null then
+    perform absurd._follow_up(v_now);
+    -- what its rules cancel, through the same door as everybody
+    for v_more in select array[t.task_id] from absurd._due_cancellations(p_queue_name, v_now) t loop
+      perform absurd._cancel_by_rule(v_more[1], v_now);
+    end loop;
+    -- what a dead worker left
+    for v_more in select array[t.run_id, t.task_id] from absurd._expired_claims(p_queue_name, v_now) t loop
+      perform absurd._recover(p_queue_name, v_more[1], v_more[2]);
+    end loop;
+  end if;
 
-  -- what its rules cancel, through the same door as everybody
-  for v_more in select array[t.task_id] from absurd._due_cancellations(p_queue_name, v_now) t loop
-    perform absurd._cancel_by_rule(v_more[1], v_now);
-  end loop;
-  -- what a dead worker left
-  for v_more in select array[t.run_id, t.task_id] from absurd._expired_claims(p_queue_name, v_now) t loop
-    perform absurd._recover(p_queue_name, v_more[1], v_more[2]);
-  end loop;
-
-  v_now := absurd.current_time();
-  while cardinality(v_ids) < v_qty loop
-    v_priority := (   -- not min(): before PostgreSQL 18 that may read every row of the range
-      select t.priority from absurd.task t
-      where t.queue_name = p_queue_name and t.state in ('pending', 'sleeping') and t.priority > v_priority
-      order by t.priority limit 1);
-    exit when v_priority is null;
-    v_more := array(
-      select t.task_id from absurd.task t
-      where t.queue_name = p_queue_name and t.state in ('pending', 'sleeping') and t.priority = v_priority
-        and t.available_at <= v_now and (t.cancel_at is null or t.cancel_at > v_now)   -- its rule ends it, at the latest in the next sweep
-      order by t.available_at, t.task_id
-      limit v_qty - cardinality(v_ids)
-      for no key update skip locked);
-    v_ids := v_ids || v_more;
-  end loop;
+  v_ids := absurd._runnable(p_queue_name, v_qty, absurd.current_time(), v_from);
   if cardinality(v_ids) = 0 then
     return;
   end if;

@@ -25,8 +25,8 @@ declare
   v_ops    absurd.sync_op[];
   v_done   integer[];   -- numbers of steps that were recorded the shortest way
   v_claims jsonb;
-  v_before timestamptz;
   v_next   timestamptz;
+  v_marks  jsonb;
   v_strict boolean := coalesce(absurd._flag_option('strict', p_request -> 'strict'), false);
   v_brief  boolean := coalesce(absurd._flag_option('brief', p_request -> 'brief'), false);   -- leave out what is ok, and no more
   v_qty    integer := absurd._number_option('claim.qty', p_request -> 'claim' -> 'qty', 0, 10000, true);
@@ -55,12 +55,7 @@ begin
     perform absurd._sync_end(v_ops);
   end if;
   if v_qty > 0 then
-    v_before := absurd.current_time();
-    v_claims := absurd._sync_claim(p_request, v_qty);
-    if v_claims is null then
-      -- after the moment before the claim, so that what becomes due between the two is in one of them
-      v_next := absurd._next_due(v_queue.queue_name, v_before);
-    end if;
+    select c.claims, c.next_due, c.marks into v_claims, v_next, v_marks from absurd._sync_claim(p_request, v_qty) c;
   end if;
   return jsonb_build_object(
     'call', p_request -> 'call',
@@ -68,6 +63,7 @@ begin
     'claims', coalesce(v_claims, '[]'),
     'next_due', v_next,
     'more', coalesce(jsonb_array_length(v_claims) >= v_qty, false),
+    'marks', v_marks,
     'now', absurd.current_time());
 end
 $$;

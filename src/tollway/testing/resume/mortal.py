@@ -226,6 +226,7 @@ class MortalWorker(Worker):
             instance=self.instance,
             version=options.version,
             lease=options.lease,
+            remember=not options.once,
             wanted=self._wanted,
             claimed=self._claimed,
         )
