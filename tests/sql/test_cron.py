@@ -167,3 +167,14 @@ def test_an_operator_without_the_right_is_told_so_by_the_database(db: Database, 
             operator.execute("select absurd.enable_cron('q')")
     finally:
         db.conn.execute(f"drop owned by {name}; drop role {name}")
+
+
+@pytest.mark.usefixtures("cron")
+def test_a_dropped_queue_leaves_its_jobs(db: Database) -> None:
+    """They are the caller's; disable_cron removes them, also when the queue is gone."""
+    run(db, "select absurd.enable_cron('q')")
+    run(db, "select absurd.drop_queue('q')")
+    assert len(jobs(db)) == 3
+    run(db, "select absurd.disable_cron('q')")
+
+    assert jobs(db) == []

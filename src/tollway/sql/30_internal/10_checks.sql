@@ -28,6 +28,15 @@ begin
   if p_value is null or btrim(p_value) = '' then
     raise exception '% must be provided', p_field using errcode = 'P0001', hint = 'Give 1 to 255 bytes of text.';
   end if;
+  perform absurd._check_length(p_field, p_value);
+end
+$$;
+
+create or replace function absurd._check_length(p_field text, p_value text) returns void
+language plpgsql immutable
+set search_path = pg_catalog, pg_temp
+as $$
+begin
   if octet_length(p_value) > 255 then
     raise exception '% has % bytes', p_field, octet_length(p_value)
       using errcode = 'TW304', hint = 'Names have 1 to 255 bytes.';

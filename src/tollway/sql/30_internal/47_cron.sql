@@ -1,13 +1,17 @@
 -- What the functions around pg_cron share. Those run as their caller, whose jobs they are, so that operators may execute these too.
 
--- _named_queue: null is all queues; another name must be a queue's.
+-- _named_queue: null is all queues; another name must be one that a queue may have, and a queue's.
 create or replace function absurd._named_queue(p_queue_name text) returns void
 language plpgsql stable
 security definer
 set search_path = pg_catalog, pg_temp
 as $$
 begin
-  if p_queue_name is not null and not exists (select from absurd.queues q where q.queue_name = p_queue_name) then
+  if p_queue_name is null then
+    return;
+  end if;
+  perform absurd.validate_queue_name(p_queue_name);
+  if not exists (select from absurd.queues q where q.queue_name = p_queue_name) then
     raise exception 'Queue "%" does not exist', p_queue_name using errcode = 'P0001', hint = 'See absurd.list_queues.';
   end if;
 end

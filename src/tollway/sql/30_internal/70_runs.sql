@@ -90,7 +90,7 @@ begin
   error := p_reason;
   detail := jsonb_build_object('reason', p_reason);
   if not p_retryable or p_task.attempt >= p_task.max_attempts or p_task.attempt >= 16777215
-     or absurd._retry_problem(p_task.retry_strategy) is not null then
+     or (p_retry_at is null and absurd._retry_problem(p_task.retry_strategy) is not null) then
     state := 'failed';
     move_event := 'run.failed';
     return;

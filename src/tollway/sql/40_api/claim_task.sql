@@ -35,7 +35,7 @@ declare
   v_more     uuid[];
   v_ids      uuid[];
 begin
-  perform absurd._queue(p_queue_name, 'r'), absurd._check_name('worker_id', v_worker);
+  perform absurd._queue(p_queue_name, 'r'), absurd._check_length('worker_id', v_worker);
   if v_from is null then
     perform absurd._follow_up(v_now);
     -- what its rules cancel, through the same door as everybody

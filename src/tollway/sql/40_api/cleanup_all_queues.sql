@@ -16,12 +16,7 @@ declare
   v_queue absurd.queues;
   v_ttl   integer;
 begin
-  if p_queue_name is not null then
-    perform from absurd.queues q where q.queue_name = absurd.validate_queue_name(p_queue_name);
-    if not found then
-      raise exception 'Queue "%" does not exist', p_queue_name using errcode = 'P0001', hint = 'See absurd.list_queues.';
-    end if;
-  end if;
+  perform absurd._named_queue(p_queue_name);
   for v_queue in
     select * from absurd.queues q where p_queue_name is null or q.queue_name = p_queue_name order by q.queue_name
   loop

@@ -1,7 +1,7 @@
 -- create_queue: make a queue and its read-only views; an existing one of the same mode is left as it is.
 --
 -- Called by  operator, SDKs
--- Locks      queues (one row)
+-- Locks      queues (one row, shared)
 -- Moves      nothing
 -- Raises     P0001 bad name, unknown mode, other mode than the existing queue's
 -- Retry      safe: the second call changes nothing
@@ -29,14 +29,19 @@ begin
       delete from absurd.event e where e.queue_name = p_queue_name;
     end if;
     -- held to commit, so that no drop_queue comes before the views are there; one that came between is why this is a loop
-    select q.storage_mode into v_have from absurd.queues q where q.queue_name = p_queue_name for update;
+    select q.storage_mode into v_have from absurd.queues q where q.queue_name = p_queue_name for share;
     exit when found;
   end loop;
   if v_have <> v_mode then
     raise exception 'Queue "%" already exists with storage mode "%"', p_queue_name, v_have
       using errcode = 'P0001', hint = 'Create it with the mode it has.';
   end if;
-  perform absurd._create_queue_views(p_queue_name);
+  -- clients call this before each spawn: views that are there must not be replaced, and locked to the end of the transaction
+  if (select count(*) from pg_class c
+      where c.relnamespace = 'absurd'::regnamespace and c.relkind = 'v'
+        and c.relname = any (array(select l || '_' || p_queue_name from unnest('{t,r,c,e,w}'::text[]) l))) < 5 then
+    perform absurd._create_queue_views(p_queue_name);
+  end if;
 end
 $$;
 

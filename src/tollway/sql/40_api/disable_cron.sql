@@ -3,7 +3,7 @@
 -- Called by  operator who may use schema cron; before drop_queue
 -- Locks      what cron.unschedule locks
 -- Moves      nothing
--- Raises     P0001 no pg_cron
+-- Raises     P0001 bad name, no pg_cron
 -- Retry      safe: the second call removes nothing
 create or replace function absurd.disable_cron(
   p_queue_name text default null   -- null: the jobs for all queues
@@ -14,6 +14,9 @@ as $$
 declare
   v_scope text := absurd._cron_scope(p_queue_name);
 begin
+  if p_queue_name is not null then   -- a queue that was dropped may have left its jobs behind
+    perform absurd.validate_queue_name(p_queue_name);
+  end if;
   perform absurd._require_cron();
   for job_name, job_id in
     select j.jobname, j.jobid from cron.job j

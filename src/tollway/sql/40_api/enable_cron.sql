@@ -3,7 +3,7 @@
 -- Called by  operator who may use schema cron
 -- Locks      what cron.schedule locks
 -- Moves      nothing; the jobs clean up
--- Raises     P0001 no such queue, no schedule, no pg_cron
+-- Raises     P0001 bad name, no such queue, no schedule, no pg_cron
 -- Retry      safe: the jobs are replaced
 create or replace function absurd.enable_cron(
   p_queue_name         text default null,            -- null: all queues

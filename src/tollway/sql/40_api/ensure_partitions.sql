@@ -4,7 +4,7 @@
 -- Called by  operator, cron, SDKs
 -- Locks      nothing
 -- Moves      nothing
--- Raises     P0001 no such queue
+-- Raises     P0001 bad name, no such queue
 -- Retry      safe: changes nothing
 create or replace function absurd.ensure_partitions(
   p_queue_name text default null   -- null: all queues

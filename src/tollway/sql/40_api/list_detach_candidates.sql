@@ -4,7 +4,7 @@
 -- Called by  operator, cron
 -- Locks      nothing
 -- Moves      nothing
--- Raises     P0001 no such queue
+-- Raises     P0001 bad name, no such queue
 -- Retry      safe: reads only
 create or replace function absurd.list_detach_candidates(
   p_queue_name text default null   -- null: all queues

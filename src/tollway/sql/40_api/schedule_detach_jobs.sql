@@ -3,7 +3,7 @@
 -- Called by  operator, cron
 -- Locks      nothing
 -- Moves      nothing
--- Raises     P0001 no such queue, no pg_cron
+-- Raises     P0001 bad name, no such queue, no pg_cron
 -- Retry      safe: changes nothing
 create or replace function absurd.schedule_detach_jobs(
   p_queue_name text default null   -- null: all queues

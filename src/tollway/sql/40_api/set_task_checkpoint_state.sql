@@ -27,7 +27,8 @@ begin
   perform absurd._check_name('step_name', p_step_name);
   v_task := absurd._lock_run(p_queue_name, p_owner_run);
   v_state := absurd._run_state(v_task, p_owner_run);
-  if v_state is null or v_task.task_id is distinct from p_task_id then
+  -- an old client gives the run's own id for the task's: that names the same task, and no other
+  if v_state is null or coalesce(p_task_id not in (v_task.task_id, p_owner_run), true) then
     raise exception 'Run "%" not found for checkpoint', p_owner_run
       using errcode = 'P0001', hint = 'Pass the task_id and run_id that claim_task returned together.';
   end if;
@@ -39,12 +40,12 @@ begin
   perform absurd._check_payload('state', p_state, (absurd._queue(p_queue_name, 'c')).max_payload_bytes);
 
   insert into absurd.checkpoint (task_id, checkpoint_name, queue_name, state, attempt, claim_epoch)
-  values (p_task_id, p_step_name, p_queue_name, p_state, v_task.attempt, v_task.claim_epoch)
+  values (v_task.task_id, p_step_name, p_queue_name, p_state, v_task.attempt, v_task.claim_epoch)
   on conflict do nothing;
   if not found and p_claim_epoch is not null then
-    select * into v_have from absurd.checkpoint c where c.task_id = p_task_id and c.checkpoint_name = p_step_name;
+    select * into v_have from absurd.checkpoint c where c.task_id = v_task.task_id and c.checkpoint_name = p_step_name;
     if v_have.state is distinct from p_state or v_have.status <> 'committed' then
-      raise exception 'step "%" of task % has another value already', p_step_name, p_task_id
+      raise exception 'step "%" of task % has another value already', p_step_name, v_task.task_id
         using errcode = 'TW202', hint = 'A checkpoint never changes: use the saved value, or another step name.';
     end if;
   end if;
@@ -52,7 +53,7 @@ begin
     update absurd.task t
     set claim_expires_at = greatest(t.claim_expires_at, absurd.current_time() + make_interval(secs => p_extend_claim_by)),
         heartbeat_at = absurd.current_time()
-    where t.task_id = p_task_id;
+    where t.task_id = v_task.task_id;
   end if;
 end
 $$;

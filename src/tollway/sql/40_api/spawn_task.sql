@@ -22,6 +22,10 @@ declare
   v_known  absurd.task;
   v_parent absurd.task;
 begin
+  perform absurd._check_name('task_name', p_task_name);   -- before the queue is looked for, as SDKs know it
+  if jsonb_typeof(p_options) = 'object' and p_options ? 'max_attempts' then
+    perform absurd._max_attempts(p_options ->> 'max_attempts');
+  end if;
   if jsonb_typeof(p_options) = 'object' and p_options ? 'parent_task_id' then
     v_parent := absurd._parent(absurd._uuid_option('parent_task_id', p_options -> 'parent_task_id'), p_parent_epoch);
   end if;
