@@ -122,6 +122,7 @@ def waits(**args: Any) -> Columns:
 COMPLETE = run(state=RESULT)
 FAIL = run(reason=WHY)
 SAVE = q(task_id=Task(), step_name="s", state=RESULT, owner_run=Run(), extend_claim_by=30)
+RECORD = q(task_id=Task(), claim_epoch=1, step_name="s", state=RESULT)
 SAVED: Columns = {"s": {"state": RESULT}}
 EMIT = q(event_name="e", payload="payload")
 EMITTED = {"e": "payload"}
@@ -192,6 +193,7 @@ CALLS = (
     Row(("emit_event",), "event emitted", EMIT, note="again"),
     Row(("set_task_checkpoint_state",), "running", SAVE, checkpoints=SAVED, lease={"claim_expires_at": at(40), "heartbeat_at": NOW},
         steps=1),
+    Row(("record_step",), "running", RECORD, checkpoints=SAVED, steps=1),
     Row(("extend_claim",), "running", run(extend_by=60), lease=BEATEN),
     Row(("heartbeat",), "running", q(claims=[{"task_id": Task(), "epoch": 1}], extend_by=60), lease=BEATEN),
     Row(("heartbeat",), "running beyond max_duration", q(claims=[{"task_id": Task(), "epoch": 1}], extend_by=60),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from matrix.expected import COMPLETE, FAIL, SAVE, SDK, SPAWN, q, run, waits
+from matrix.expected import COMPLETE, FAIL, RECORD, SAVE, SDK, SPAWN, q, run, waits
 from matrix.words import Columns, Queue, Row, Run, Task, at
 
 # a call for a run that is in that state; "lease lost": the first attempt of a task whose second one w2 holds
@@ -53,6 +53,7 @@ CLAIMS_OF_W1 = [{"task_id": Task(), "epoch": 1}]
 WITHOUT_EFFECT = (
     Row(("heartbeat",), "lease lost to another", q(claims=CLAIMS_OF_W1, extend_by=60)),
     Row(("release_claims",), "lease lost to another", q(claims=CLAIMS_OF_W1)),
+    Row(("record_step",), "lease lost to another", RECORD),
     Row(("worker_sync",), "lease lost to another", sync(op="complete", result=1), note="complete, stale"),
     Row(("worker_sync",), "lease lost to another", sync(op="fail", reason={"message": "why"}), note="fail, stale"),
     Row(("worker_sync",), "lease lost to another", sync(op="checkpoint", step="s", state=1), note="checkpoint, stale"),
