@@ -235,6 +235,23 @@ def test_what_one_claim_is_following_up_another_passes_by(db: Database) -> None:
     assert db.verify() == []
 
 
+def test_a_cancellation_whose_row_is_still_held_is_kept_for_the_next_claim(db: Database) -> None:
+    parent = running(db)
+    child = spawn(db, parent_task_id=str(parent.task_id))
+    with Session(db) as holder:
+        holder.run("begin")
+        holder.run("select from absurd.task where task_id = %s for update", child)
+        sync(db, [op("fail", parent, retryable=False)])
+
+        assert claim(db) == []  # and does not wait
+        assert db.rows("select task_id, kind from absurd.follow_up") == [(child, "cancel")]
+        holder.run("rollback")
+
+    assert claim(db) == []
+    assert state(db, child) == "cancelled"
+    assert db.verify() == []
+
+
 def test_a_heartbeat_never_waits_and_a_held_row_counts_as_alive(db: Database) -> None:
     """Its own worker holds it, in ctx.transaction: that must not look like a lost lease."""
     tasks = [running(db) for _ in range(3)]

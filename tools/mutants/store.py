@@ -57,3 +57,9 @@ def add(result: Result) -> None:
 def expected() -> dict[str, dict[str, str]]:
     """The kept file: of each mutant what it takes out, and the test that catches it or the reason why none can."""
     return json.loads(EXPECTED.read_text()) if EXPECTED.exists() else {}
+
+
+def hints() -> dict[str, str]:
+    """Tests to begin with, for mutants that nothing is kept for yet: .mutants/hints.json, by hand."""
+    path = FOLDER / "hints.json"
+    return json.loads(path.read_text()) if path.exists() else {}
