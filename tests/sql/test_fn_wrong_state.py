@@ -210,6 +210,16 @@ def test_a_completion_sent_again_with_another_result_is_refused(db: Database) ->
         complete(db, task, {"x": 2}, epoch=task["claim_epoch"])
 
 
+def test_a_completion_by_an_earlier_claim_is_refused_even_with_the_same_result(db: Database) -> None:
+    first = task_in(db, "sleeping")
+    db.clock.set(at(61))
+    second = claim_one(db)
+    complete(db, second, {"x": 1}, epoch=second["claim_epoch"])
+
+    with expect_error("TW201"):
+        complete(db, first, {"x": 1}, epoch=first["claim_epoch"])
+
+
 def test_a_failed_run_is_told_so_also_after_its_successor_began(db: Database) -> None:
     task = running(db)
     fail(db, task)

@@ -55,6 +55,17 @@ def test_an_earlier_claim_of_a_cancelled_task_is_stale_and_the_last_one_cancelle
     assert statuses(sync(db, [op(name, second, **fields)])) == ["cancelled"]
 
 
+def test_a_child_that_could_not_be_made_is_stale_first(db: Database) -> None:
+    """Whoever lost the claim is told so, and not that the child is at fault, which would be reported as a failure."""
+    first = running(db)
+    sync(db, [op("sleep", first, seconds=0)])
+    second = claim_one(db, worker="w2")
+    bad: dict[str, Any] = {"step": "s", "task_name": "kid", "options": {"priority": "high"}}
+
+    assert statuses(sync(db, [op("spawn", first, **bad)])) == ["stale"]
+    assert statuses(sync(db, [op("spawn", second, **bad)])) == ["refused"]
+
+
 @pytest.mark.parametrize("call", ["heartbeat", "release_claims"])
 @pytest.mark.parametrize("end", ["running", "cancelled"])
 def test_an_earlier_claim_is_lost_to_a_heartbeat_and_a_release(db: Database, call: str, end: str) -> None:

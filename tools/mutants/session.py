@@ -33,7 +33,7 @@ SETTINGS = {"track_functions": "all", "lock_timeout": "10s"}
 _CONTROL = re.compile(r"_control\b|_control\[|test_what_is_written_past_the_gate_is_found")
 # what only the code's own record says is no behaviour
 _OF_THE_CODE = re.compile(r"_is_there$|_is_ours$|_is_unaltered$|^trigger_is_enabled_always$")
-_WHOLE = re.compile(r"tests/races/|test_table_moves")
+_WHOLE = re.compile(r"tests/races/|test_table_moves|test_gate_records")
 # by kind, the tests to begin with
 _NEAR = {"lock": "tests/races/", "skip": "tests/races/", "row": "test_table_moves", "epoch": "test_fence|wrong_state|_strict"}
 

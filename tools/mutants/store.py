@@ -42,10 +42,15 @@ class Result:
 
 
 def results() -> dict[str, Result]:
-    """The last result of each mutant."""
+    """The last result of each mutant; what was caught stays so until its text changes."""
     path = FOLDER / "results.jsonl"
-    lines = path.read_text().splitlines() if path.exists() else []
-    return {r.name: r for r in (Result(**json.loads(line)) for line in lines)}
+    found: dict[str, Result] = {}
+    for line in path.read_text().splitlines() if path.exists() else []:
+        result = Result(**json.loads(line))
+        before = found.get(result.name)
+        if not (before and before.outcome == "caught" and before.fingerprint == result.fingerprint):
+            found[result.name] = result
+    return found
 
 
 def add(result: Result) -> None:
