@@ -33,9 +33,17 @@ SETTINGS = {"track_functions": "all", "lock_timeout": "10s"}
 _CONTROL = re.compile(r"_control\b|_control\[|test_what_is_written_past_the_gate_is_found")
 # what only the code's own record says is no behaviour
 _OF_THE_CODE = re.compile(r"_is_there$|_is_ours$|_is_unaltered$|^trigger_is_enabled_always$")
-_WHOLE = re.compile(r"tests/races/|test_table_moves|test_gate_records")
+_WHOLE = re.compile(r"tests/races/|test_table_moves|test_gate_records|test_sync_earlier_claims")
 # by kind, the tests to begin with
-_NEAR = {"lock": "tests/races/", "skip": "tests/races/", "row": "test_table_moves", "epoch": "test_fence|wrong_state|_strict"}
+_OF_THE_GATE = "tests/sql/test_gate_(moves|records)|test_on_move|test_deadline"
+_NEAR = {
+    "trigger": "test_gate_records|test_the_gate_stands",
+    "enable": "test_the_gate_stands|replica",
+    "lock": "tests/races/",
+    "skip": "tests/races/",
+    "row": "test_table_moves",
+    "epoch": "test_fence|wrong_state|_strict",
+}
 
 
 class TooLong(Exception):
@@ -152,7 +160,8 @@ class Run:
 
         def rank(name: str) -> tuple[int, bool, bool, float]:
             calls = self.baseline.calls.get(name)
-            near = bool(re.search(_NEAR.get(mutant.kind, "$^"), name)) or (calls is None and mutant.kind in ("enable", "trigger"))
+            close = _NEAR.get(mutant.kind, _OF_THE_GATE if mutant.file.startswith("20_gate/") else "$^")
+            near = bool(re.search(close, name))
             last = (not name.endswith(before or "nothing")) + (not name.split("[")[0].endswith(before.split("[")[0] or "nothing"))
             cost = len(calls or "x" * 40) + 20 * self.baseline.seconds.get(name, 0)
             return last, not near, function not in (calls or [function]), cost
