@@ -95,8 +95,10 @@ def write() -> int:
             entry["caught_by"] = str(result.test)
         elif "caught_by" in old or "equivalent" in old:
             entry |= {k: v for k, v in old.items() if k != "takes_out"}
+        elif result and result.fingerprint == fingerprint(mutant):
+            entry["survived"] = f"the nearest {result.tried} tests"
         else:
-            entry["survived"] = "not explained yet"
+            entry["open"] = "not run yet"
         entries[mutant.name] = entry
     EXPECTED.parent.mkdir(exist_ok=True)
     EXPECTED.write_text(json.dumps(entries, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")

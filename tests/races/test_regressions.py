@@ -169,6 +169,17 @@ def test_r11_one_that_got_in_all_the_same_harms_only_its_own_task(db: Database, 
     assert db.verify() == []
 
 
+@pytest.mark.parametrize("document", RETRIES)
+def test_r11_a_failure_under_such_a_document_ends_its_task_and_spoils_no_other_operation(db: Database, document: Any) -> None:
+    bad, good = running(db), running(db)
+    db.conn.execute("update absurd.task set retry_strategy = %s where task_id = %s", (json.dumps(document), bad.task_id))
+
+    assert statuses(sync(db, [op("fail", bad, reason={"name": "E"}), op("complete", good, result=1)])) == ["ok", "ok"]
+
+    assert (state(db, bad.task_id), state(db, good.task_id)) == ("failed", "completed")
+    assert db.verify() == []
+
+
 def test_r12_a_stalled_transaction_on_one_task_stops_nobody_else(db: Database) -> None:
     """Claims, sweeps, heartbeats, releases and worker_sync pass it by; none of them waits."""
     db.clock.freeze()

@@ -126,6 +126,17 @@ def test_an_event_that_is_born_emitted_wakes_and_is_logged_like_any(db: Database
     assert db.verify() == []
 
 
+def test_an_event_is_guarded_in_a_replica_session_too(db: Database) -> None:
+    """Born emitted it is logged, and stays as it is: both triggers are ENABLE ALWAYS."""
+    db.conn.execute("set session_replication_role = replica")
+
+    db.conn.execute("insert into absurd.event (queue_name, event_name, payload, emitted_at) values ('q', 'e', '7', now())")
+
+    assert refused(db, "update absurd.event set payload = '8'") == "TW101"
+    db.conn.execute("reset session_replication_role")
+    assert db.one("select count(*) from absurd.absurd_event_log where event = 'event.emitted'") == 1
+
+
 RECORDS = ["task", "event", "checkpoint", "run", "absurd_event_log", "workflow_run", "wait"]
 
 
