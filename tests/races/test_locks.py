@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+from datetime import timedelta
 
 import pytest
 
 from fixtures.database import Database
-from races.schedule import Q, Session, make_queue, op, running, spawn, sqlstate, state, sync
+from races.schedule import Q, Session, claim, make_queue, op, running, spawn, sqlstate, state, statuses, sync
 
 DROP = "select absurd.drop_queue('q')"
 PAUSE = """
@@ -157,4 +158,51 @@ def test_a_transaction_step_waits_for_the_drop_of_its_childs_queue(db: Database,
         assert sqlstate(step) == code
 
     assert db.one("select count(*) from absurd.task where parent_task_id = %s", parent.task_id) == children
+    assert db.verify() == []
+
+
+def test_two_claims_at_once_take_different_tasks_and_do_not_wait(db: Database) -> None:
+    first, second = spawn(db), spawn(db)
+    with Session(db) as one:
+        one.run("begin")
+        assert one.run("select task_id from absurd.claim_task('q', 'w1')") == [(first,)]
+
+        assert [t.task_id for t in claim(db, qty=2, worker="w2")] == [second]
+        one.run("commit")
+
+    assert db.rows("select claimed_by from absurd.task order by claimed_by") == [("w1",), ("w2",)]
+    assert db.verify() == []
+
+
+def test_a_step_of_a_task_that_is_being_taken_over_is_answered_busy(db: Database) -> None:
+    """The shortest way through worker_sync locks, too: nothing is recorded beside the successor's claim."""
+    task = running(db)
+    with Session(db) as heir:
+        heir.run("begin")
+        heir.run("select * from absurd.release_claims('q', %s)", json.dumps([{"task_id": str(task.task_id), "epoch": task.epoch}]))
+        assert heir.run("select task_id from absurd.claim_task('q', 'w2')") == [(task.task_id,)]
+
+        assert statuses(sync(db, [op("checkpoint", task, step="s", state="late")])) == ["busy"]
+        heir.run("commit")
+
+    assert statuses(sync(db, [op("checkpoint", task, step="s", state="late")])) == ["stale"]
+    assert db.rows("select from absurd.checkpoint") == []
+    assert db.verify() == []
+
+
+def test_event_clean_up_passes_by_what_an_await_reads(db: Database) -> None:
+    """It neither waits for the await nor takes the event from under it."""
+    for event in ("read", "free"):
+        db.rows("select absurd.emit_event('q', %s, '1')", event)
+    task = running(db)
+    db.clock.freeze()
+    db.clock.advance(timedelta(days=60))
+    with Session(db) as worker:
+        worker.run("begin")
+        worker.run("select * from absurd.await_event('q', %s, %s, 's', 'read', null, %s)", task.task_id, task.run_id, task.epoch)
+
+        assert db.one("select absurd.cleanup_events('q', 0)") == 1
+        worker.run("commit")
+
+    assert db.rows("select event_name from absurd.event") == [("read",)]
     assert db.verify() == []

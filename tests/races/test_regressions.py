@@ -169,6 +169,17 @@ def test_r11_one_that_got_in_all_the_same_harms_only_its_own_task(db: Database, 
     assert db.verify() == []
 
 
+@pytest.mark.parametrize("document", RETRIES)
+def test_r11_a_failure_under_such_a_document_ends_its_task_and_spoils_no_other_operation(db: Database, document: Any) -> None:
+    bad, good = running(db), running(db)
+    db.conn.execute("update absurd.task set retry_strategy = %s where task_id = %s", (json.dumps(document), bad.task_id))
+
+    assert statuses(sync(db, [op("fail", bad, reason={"name": "E"}), op("complete", good, result=1)])) == ["ok", "ok"]
+
+    assert (state(db, bad.task_id), state(db, good.task_id)) == ("failed", "completed")
+    assert db.verify() == []
+
+
 def test_r12_a_stalled_transaction_on_one_task_stops_nobody_else(db: Database) -> None:
     """Claims, sweeps, heartbeats, releases and worker_sync pass it by; none of them waits."""
     db.clock.freeze()
@@ -232,6 +243,23 @@ def test_what_one_claim_is_following_up_another_passes_by(db: Database) -> None:
     assert state(db, child) == "cancelled"
     assert log(db, child).count("task.cancelled") == 1
     assert db.rows("select from absurd.follow_up") == []
+    assert db.verify() == []
+
+
+def test_a_cancellation_whose_row_is_still_held_is_kept_for_the_next_claim(db: Database) -> None:
+    parent = running(db)
+    child = spawn(db, parent_task_id=str(parent.task_id))
+    with Session(db) as holder:
+        holder.run("begin")
+        holder.run("select from absurd.task where task_id = %s for update", child)
+        sync(db, [op("fail", parent, retryable=False)])
+
+        assert claim(db) == []  # and does not wait
+        assert db.rows("select task_id, kind from absurd.follow_up") == [(child, "cancel")]
+        holder.run("rollback")
+
+    assert claim(db) == []
+    assert state(db, child) == "cancelled"
     assert db.verify() == []
 
 

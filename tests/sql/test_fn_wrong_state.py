@@ -156,6 +156,20 @@ def test_the_claim_of_a_cancelled_task_is_told_that_it_was_cancelled(db: Databas
 
 
 @pytest.mark.parametrize("call", CALLS)
+def test_an_earlier_claim_of_a_cancelled_task_is_told_that_it_is_lost(db: Database, call: str) -> None:
+    """Only the claim that was cancelled is: the earlier one had lost its task before."""
+    first = task_in(db, "sleeping")
+    db.clock.set(at(61))
+    second = claim_one(db)
+    assert second["run_id"] == first["run_id"]
+    db.conn.execute("select absurd.cancel_task(%s, %s)", (Q, first["task_id"]))
+    query, arguments = CALLS[call]
+
+    with expect_error("TW201"):
+        run(db, query, *arguments(first))
+
+
+@pytest.mark.parametrize("call", CALLS)
 def test_the_holder_of_the_claim_may_go_on_with_or_without_its_epoch(db: Database, call: str) -> None:
     query, arguments = CALLS[call]
     for epoch in (None, 1):
@@ -194,6 +208,16 @@ def test_a_completion_sent_again_with_another_result_is_refused(db: Database) ->
         complete(db, task, {"x": 2})
     with expect_error("TW201"):
         complete(db, task, {"x": 2}, epoch=task["claim_epoch"])
+
+
+def test_a_completion_by_an_earlier_claim_is_refused_even_with_the_same_result(db: Database) -> None:
+    first = task_in(db, "sleeping")
+    db.clock.set(at(61))
+    second = claim_one(db)
+    complete(db, second, {"x": 1}, epoch=second["claim_epoch"])
+
+    with expect_error("TW201"):
+        complete(db, first, {"x": 1}, epoch=first["claim_epoch"])
 
 
 def test_a_failed_run_is_told_so_also_after_its_successor_began(db: Database) -> None:

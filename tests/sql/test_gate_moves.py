@@ -109,6 +109,25 @@ def test_a_task_begins_only_as_pending_or_sleeping(db: Database, first: str) -> 
     assert db.verify() == []
 
 
+@pytest.mark.parametrize(
+    ("column", "value"),
+    [("claim_epoch", "5"), ("attempt", "2"), ("task_id", "'01900000-0000-7000-8000-000001000001'"), ("queue_name", "'nowhere'")],
+)
+def test_a_task_begins_unclaimed_with_its_first_attempt_in_a_queue(db: Database, column: str, value: str) -> None:
+    values = {
+        "task_id": "'01900000-0000-7000-8000-000001000000'", "queue_name": "'q'", "task_name": "'raw'", "state": "'pending'",
+        "available_at": "now()", "params": "'{}'", "workflow_run_id": "'01900000-0000-7000-8000-000001000000'",
+        "claim_epoch": "0", "attempt": "1",
+    }  # fmt: skip
+    values[column] = value
+    values["workflow_run_id"] = values["task_id"]
+
+    outcome = refused(db, f"insert into absurd.task ({', '.join(values)}) values ({', '.join(values.values())})")
+
+    assert outcome == ("42P01" if column == "queue_name" else "TW101")
+    assert db.rows("select from absurd.task") == []
+
+
 @pytest.mark.parametrize("last", STATES)
 def test_a_row_is_deleted_only_once_it_is_over(db: Database, last: str) -> None:
     task_id = task_in(db, last)

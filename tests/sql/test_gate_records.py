@@ -113,6 +113,30 @@ def test_the_gates_own_columns_keep_their_values_whatever_a_statement_gives(db: 
     assert db.verify() == []
 
 
+def test_an_event_that_is_born_emitted_wakes_and_is_logged_like_any(db: Database) -> None:
+    """By an INSERT of the owner's; the functions make the row first and emit it then."""
+    task = running(db)
+    sync(db, [op("await", task, step="s", event="e")])
+    db.conn.execute("delete from absurd.event")
+
+    db.conn.execute("insert into absurd.event (queue_name, event_name, payload, emitted_at) values ('q', 'e', '7', now())")
+
+    assert state(db, task.task_id) == "pending"
+    assert db.one("select detail from absurd.absurd_event_log where event = 'event.emitted'") == {"event": "e", "woken": 1}
+    assert db.verify() == []
+
+
+def test_an_event_is_guarded_in_a_replica_session_too(db: Database) -> None:
+    """Born emitted it is logged, and stays as it is: both triggers are ENABLE ALWAYS."""
+    db.conn.execute("set session_replication_role = replica")
+
+    db.conn.execute("insert into absurd.event (queue_name, event_name, payload, emitted_at) values ('q', 'e', '7', now())")
+
+    assert refused(db, "update absurd.event set payload = '8'") == "TW101"
+    db.conn.execute("reset session_replication_role")
+    assert db.one("select count(*) from absurd.absurd_event_log where event = 'event.emitted'") == 1
+
+
 RECORDS = ["task", "event", "checkpoint", "run", "absurd_event_log", "workflow_run", "wait"]
 
 

@@ -33,11 +33,11 @@ def _fails_with(file: str, was: str, now: str, test: str) -> bool:
         text = changed.read_text(encoding="utf-8")
         assert text.count(was) == 1, f"{file} has {text.count(was)} times {was!r}"
         changed.write_text(text.replace(was, now), encoding="utf-8")
-        command = [sys.executable, "-m", "pytest", "-q", "-x", "-n", "0", "-p", "no:cacheprovider", str(path), "-k", test]
+        command = [sys.executable, "-m", "pytest", "-x", "-n", "0", "-p", "no:cacheprovider", str(path), "-k", test]
         done = subprocess.run(
             command, cwd=ROOT, env=os.environ | {"PYTHONPATH": folder}, capture_output=True, text=True, timeout=600, check=False
         )
-    if done.returncode not in (0, 1) or not re.search(r"\d+ (passed|failed)", done.stdout):
+    if done.returncode not in (0, 1) or not re.search(rf"FAILED \S+{test}|\[100%\]", done.stdout):
         raise AssertionError(f"{test} did not run: {done.stdout[-2000:]}")
     return done.returncode == 1
 

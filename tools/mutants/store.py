@@ -42,10 +42,15 @@ class Result:
 
 
 def results() -> dict[str, Result]:
-    """The last result of each mutant."""
+    """The last result of each mutant; what was caught stays so until its text changes."""
     path = FOLDER / "results.jsonl"
-    lines = path.read_text().splitlines() if path.exists() else []
-    return {r.name: r for r in (Result(**json.loads(line)) for line in lines)}
+    found: dict[str, Result] = {}
+    for line in path.read_text().splitlines() if path.exists() else []:
+        result = Result(**json.loads(line))
+        before = found.get(result.name)
+        if not (before and before.outcome == "caught" and before.fingerprint == result.fingerprint):
+            found[result.name] = result
+    return found
 
 
 def add(result: Result) -> None:
@@ -57,3 +62,9 @@ def add(result: Result) -> None:
 def expected() -> dict[str, dict[str, str]]:
     """The kept file: of each mutant what it takes out, and the test that catches it or the reason why none can."""
     return json.loads(EXPECTED.read_text()) if EXPECTED.exists() else {}
+
+
+def hints() -> dict[str, str]:
+    """Tests to begin with, for mutants that nothing is kept for yet: .mutants/hints.json, by hand."""
+    path = FOLDER / "hints.json"
+    return json.loads(path.read_text()) if path.exists() else {}
