@@ -28,7 +28,10 @@ class Everybody(Grouped):
         handle = self.held(n, epoch=epoch)
         assert handle is not None
         queue, task, _, _ = handle
-        step, event = STEPS[n % 3], EVENTS[n % 5]
+        # what has not happened yet, while there is such a thing: else nobody ever waits
+        saved = self.world.tasks[task].saved
+        step = next((s for s in STEPS if s not in saved), STEPS[n % 3])
+        event = next((e for e in EVENTS if (queue, e) not in self.world.events), EVENTS[n % 7])
         self._await("waits_and_goes_on", handle, door, step, event, 6)
         self.look()
         if come in ("time", "late"):

@@ -21,7 +21,7 @@ from sql.helpers import T0, at
 NUMBER = st.integers(0, 999)
 DOOR = st.sampled_from(["client", "async", "sql"])
 VALUES = (1, "x", {"a": [1]}, None)
-STEPS, EVENTS = ("s1", "s2", "s3"), ("e1", "e2", "e3", "e4", "e5")
+STEPS, EVENTS = ("s1", "s2", "s3"), ("e1", "e2", "e3", "e4", "e5", "e6", "e7")
 Handle = tuple[str, UUID, int, int | None]
 """queue, task, attempt, epoch"""
 

@@ -14,6 +14,8 @@ class Mutation:
     function: str
     old: str
     new: str
+    also: str = "select"
+    """What else stands in its way: a statement."""
 
 
 MUTATIONS = {
@@ -21,6 +23,7 @@ MUTATIONS = {
         "set_task_checkpoint_state",
         "on conflict do nothing;\n  if not found",
         "on conflict (task_id, checkpoint_name) do update set state = excluded.state;\n  if not found",
+        "drop trigger zzz_no_update on absurd.checkpoint",
     ),
     "workflow_run is not projected": Mutation("_gate_project", "elsif v_roots > 0 then", "elsif v_roots < 0 then"),
     "the epoch is not checked": Mutation("_check_epoch", "if p_epoch is not null and", "if false and"),
@@ -31,7 +34,6 @@ MUTATIONS = {
     "an ended task wakes nobody": Mutation("_gate_project", "perform absurd._wake_awaiters(v_over) where v_over is not null;", ""),
     "children go on": Mutation("_gate_project", "perform absurd._cancel_children(v_stopped) where v_stopped is not null;", ""),
     "a time-out is not kept": Mutation("_await", "if p_keep_time_out then", "if false then"),
-    "the second emission wins": Mutation("emit_event", "if not found then\n    return;", "if false then\n    return;"),
     "leases never end": Mutation("_expired_claims", "t.claim_expires_at <= p_now", "t.claim_expires_at <= p_now - interval '1 year'"),
     "a rule is forgotten": Mutation("_due_cancellations", "t.cancel_at <= p_now", "t.cancel_at <= p_now - interval '1 year'"),
     "a timer is early": Mutation("claim_task", "and t.available_at <= v_now and", "and t.available_at <= v_now + interval '3 seconds' and"),
@@ -59,4 +61,5 @@ def apply(db: Database, name: str) -> None:
         )
         (source,) = [row[0] for row in rows if mutation.old in row[0]]
         db.conn.execute(source.replace(mutation.old, mutation.new))
+        db.conn.execute(mutation.also)
     db.conn.execute("select absurd._record_installed_code()")

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import initialize, invariant, rule
 
 from model import raw
+from model.coverage import STATES
 from model.machine import DOOR, EVENTS, NUMBER, STEPS, VALUES, Handle, Machine, Word, having, holding, knowing, run_id
 
 OPTIONS: tuple[dict[str, Any], ...] = (
@@ -223,12 +224,12 @@ class Workers(Machine):
     @rule(n=NUMBER, door=DOOR, epoch=st.booleans(), step=st.sampled_from(STEPS), timeout=st.sampled_from([None, 0, 6, 40]))
     @holding
     def await_event(self, n: int, door: str, epoch: bool, step: str, timeout: int | None) -> None:
-        self._await("await_event", self.held(n, epoch=epoch), door, step, EVENTS[n % 5], timeout)
+        self._await("await_event", self.held(n, epoch=epoch), door, step, EVENTS[n % 7], timeout)
 
     @rule(n=NUMBER, door=DOOR, step=st.sampled_from(STEPS), timeout=st.sampled_from([None, 6]))
     @knowing
     def stale_await(self, n: int, door: str, step: str, timeout: int | None) -> None:
-        self._await("stale_await", self.stale(n), door, step, EVENTS[n % 5], timeout)
+        self._await("stale_await", self.stale(n), door, step, EVENTS[n % 7], timeout)
 
     def _await(self, name: str, handle: Handle | None, door: str, step: str, event: str, timeout: int | None) -> None:
         if not handle:
@@ -291,7 +292,7 @@ class Workers(Machine):
     @rule(n=NUMBER)
     def raw_moves(self, n: int) -> None:
         """Every move that is not listed, from the state of some task, tried by the owner."""
-        if task := self.task(n, "pending", "running", "sleeping", "completed", "failed", "cancelled"):
+        if task := self.task(n // 6, STATES[n % 6]) or self.task(n, *STATES):
             self.count("raw_moves")
             tried, passed = raw.forbidden_moves(self.db, task.id, task.state)
             self.coverage.tried |= tried
@@ -303,7 +304,7 @@ class Workers(Machine):
     @rule(n=NUMBER, statement=st.sampled_from(sorted(raw.BY_OWNER)))
     @having
     def raw_owner(self, n: int, statement: str) -> None:
-        task = self.task(n, "pending", "running", "sleeping", "completed", "failed", "cancelled")
+        task = self.task(n, *STATES)
         if task and (task.parent is None or "workflow_run" not in statement):  # a child has none of its own
             self.count("raw_owner")
             said = raw.outcome(self.db, None, statement.replace("{queue}", task.queue), task.id)

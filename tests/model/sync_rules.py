@@ -65,9 +65,9 @@ class Grouped(Workers):
             "fail": {"reason": "why", "retry_in": (None, 9)[n % 2], "retryable": n % 5 != 0},
             "sleep": {"seconds": (0, 8)[n % 2]},
             "put_back": {"seconds": (0, 8)[n % 2]},
-            "await": {"step": STEPS[n % 3], "event": EVENTS[n % 5], "timeout": (None, 6, 40)[n % 3]},
+            "await": {"step": STEPS[n % 3], "event": EVENTS[n % 7], "timeout": (None, 6, 40)[n % 3]},
             "await_task": {"step": STEPS[n % 3], "task": awaited.id, "timeout": (None, 6, 40)[n // 3 % 3]},
-            "emit": {"event": EVENTS[n % 5], "payload": VALUES[n % 4]},
+            "emit": {"event": EVENTS[n % 7], "payload": VALUES[n % 4]},
             "spawn": {"step": STEPS[n % 3]},
             "release": {},
         }
