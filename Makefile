@@ -6,7 +6,11 @@ STAMP  := $(VENV)/.installed
 JOBS   ?= 2
 
 .DEFAULT_GOAL := help
+<<<<<<< HEAD
 .PHONY: help setup demo audit-demo test test-pg16 mutants bench-quick bench bench-long check format clean
+=======
+.PHONY: help setup demo audit-demo test test-pg16 model fuzz bench-quick bench bench-long check format clean
+>>>>>>> h/model
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  %-12s %s\n", $$1, $$2 }'
@@ -44,6 +48,12 @@ check: setup ## lint, format, types, layers, budgets, SQL headers
 	$(BIN)/python tools/generate_cli_reference.py --check
 	$(BIN)/python tools/generate_reference.py --check
 	$(BIN)/python tools/generate_rule_pages.py --check
+
+model: setup ## the engine beside a model of its specification: 200 examples of 60 steps, and each mechanism taken out; prints its seed
+	TOLLWAY_MODEL_EXAMPLES=$${TOLLWAY_MODEL_EXAMPLES:-200} $(BIN)/python -m pytest -n 0 -s tests/model
+
+fuzz: setup ## every SQL function with bad arguments, 5000 cases; TOLLWAY_FUZZ_SEED chooses others
+	TOLLWAY_FUZZ_CASES=$${TOLLWAY_FUZZ_CASES:-5000} $(BIN)/python -m pytest -n 0 -s tests/fuzz
 
 audit-demo: setup ## scan the incident that Tollway was born from: what does each path to a change of state skip?
 	$(BIN)/python tests/audit/origin/demo.py

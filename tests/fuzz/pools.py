@@ -15,7 +15,8 @@ I32, I64 = 2**31 - 1, 2**63 - 1
 
 # Latin and Cyrillic o, a combining accent, a right-to-left mark, quotes, what ends a string or a statement, and a line end
 HARD_TEXTS = (
-    "", " ", "\t", "q\u043e", "\u043erders", "e\u0301", "\u202eabc", '"; drop schema absurd cascade; --', "'; select 1; --", "$$", "%s %I %L",
+    "", " ", "\t", "q\u043e", "\u043erders", "e\u0301", "\u202eabc", '"; drop schema absurd cascade; --', "'; select 1; --", "$$",
+    "%s %I %L",
     "a\nb", "a\\", "\x01", "null", "x" * 57, "x" * 58, "x" * 63, "é" * 31 + "x", "x" * 64, "x" * 255, "x" * 256, "y" * 5000, "😀" * 60,
     "infinity", "NaN", "t_q", "on_move:1", QUEUE + " ", QUEUE.upper(), "pg_catalog", "\\u0000",
 )  # fmt: skip

@@ -11,7 +11,7 @@ from fixtures.database import Database
 from fuzz import run, scene
 from fuzz.surface import functions
 
-CASES = int(os.environ.get("TOLLWAY_FUZZ_CASES", "500"))
+CASES = int(os.environ.get("TOLLWAY_FUZZ_CASES", "170"))
 SEED = int(os.environ.get("TOLLWAY_FUZZ_SEED", "0"))
 
 

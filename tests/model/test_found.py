@@ -43,5 +43,15 @@ def test_a_parent_that_fails_and_a_child_that_suspends_come_in_one_call(db: Data
         assert not db.verify()
 
 
+def test_a_failure_is_answered_as_it_ended_though_the_same_call_claims_the_task_again(db: Database) -> None:
+    prepare(db)
+    task = _claimed(running(db))
+
+    answer = sync(db, [op("fail", task, reason="why")], Q, claim={"qty": 1, "lease": 30})
+
+    assert answer["ops"] == [{"n": 0, "status": "ok", "state": "pending"}]
+    assert [(c["attempt"], c["claim_epoch"]) for c in answer["claims"]] == [(2, 2)]
+
+
 def _claimed(task: Row) -> Claimed:
     return Claimed(task["task_id"], task["run_id"], task["claim_epoch"], task["attempt"])

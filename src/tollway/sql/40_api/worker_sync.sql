@@ -25,6 +25,7 @@ declare
   v_spawn  record;
   v_ops    absurd.sync_op[];
   v_done   integer[];   -- numbers of steps that were recorded the shortest way
+  v_answer jsonb;
   v_claims jsonb;
   v_next   timestamptz;
   v_marks  jsonb;
@@ -55,12 +56,14 @@ begin
     end if;
     perform absurd._sync_end(v_ops);
   end if;
+  -- before the claim, which may take at once what a failure has just put back
+  v_answer := absurd._sync_answer(v_ops, case when not v_brief then v_done end, v_brief);
   if v_qty > 0 then
     select c.claims, c.next_due, c.marks into v_claims, v_next, v_marks from absurd._sync_claim(p_request, v_qty) c;
   end if;
   return jsonb_build_object(
     'call', p_request -> 'call',
-    'ops', absurd._sync_answer(v_ops, case when not v_brief then v_done end, v_brief),
+    'ops', v_answer,
     'claims', coalesce(v_claims, '[]'),
     'next_due', v_next,
     'more', coalesce(jsonb_array_length(v_claims) >= v_qty, false),
