@@ -40,7 +40,8 @@ class Queue:
 
     def state(self, task: str) -> str:
         """The task's, which its workflow's is, too."""
-        states = "select t.state, w.status from absurd.task t join absurd.workflow_run w on w.workflow_run_id = t.task_id where t.task_id = %s"
+        states = """select t.state, w.status from absurd.task t join absurd.workflow_run w on w.workflow_run_id = t.task_id
+                    where t.task_id = %s"""
         state, status = self.db.one(states, task)
         assert state == status
         return str(state)
