@@ -6,15 +6,7 @@ STAMP  := $(VENV)/.installed
 JOBS   ?= 2
 
 .DEFAULT_GOAL := help
-<<<<<<< HEAD
-<<<<<<< HEAD
-.PHONY: help setup demo audit-demo test test-pg16 mutants bench-quick bench bench-long check format clean
-=======
-.PHONY: help setup demo audit-demo test test-pg16 model fuzz bench-quick bench bench-long check format clean
->>>>>>> h/model
-=======
-.PHONY: help setup demo audit-demo test test-pg16 matrix bench-quick bench bench-long check format clean
->>>>>>> h/foreign
+.PHONY: help setup demo audit-demo test test-pg16 matrix mutants model fuzz bench-quick bench bench-long check format clean
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  %-12s %s\n", $$1, $$2 }'
@@ -36,15 +28,13 @@ test: check ## every check, the test suite on PostgreSQL 18, the engine's tests 
 test-pg16: setup ## the test suite on PostgreSQL 16
 	$(BIN)/python -m pytest -n $(JOBS) --pg 16
 
-<<<<<<< HEAD
 mutants: setup ## take each lock, trigger, check and condition out of the SQL; which test notices? About an hour; MUTANTS=pattern runs some
 	$(BIN)/python tools/mutate_sql.py
 	$(BIN)/python tools/mutate_sql.py --worker
-=======
+
 matrix: setup ## every path and every client: the path matrix, its page, and the foreign clients
 	$(BIN)/python -m pytest -n $(JOBS) tests/matrix tests/compat tests/docs/test_absurd_compatibility.py tests/docs/test_audit_of_the_origin.py
 	$(BIN)/python tools/print_paths.py --check
->>>>>>> h/foreign
 
 check: setup ## lint, format, types, layers, budgets, SQL headers
 	$(BIN)/ruff check

@@ -27,7 +27,7 @@ set enable_bitmapscan = off
 set jit = off   -- before PostgreSQL 18 what is switched off only looks expensive, and its price would start the compiler
 as $$
 declare
-  v_worker   text := case when btrim(p_worker_id) <> '' then p_worker_id else 'worker' end;
+  v_worker   text := coalesce(nullif(p_worker_id, ''), 'worker');
   v_lease    interval := make_interval(secs => case when coalesce(p_claim_timeout, 30) <= 0 then 86400 else coalesce(p_claim_timeout, 30) end);
   v_qty      integer := greatest(coalesce(p_qty, 1), 1);
   v_now      timestamptz := absurd.current_time();
