@@ -6,6 +6,8 @@ other type, pydantic models and dataclasses among them, is checked and converted
 
 from __future__ import annotations
 
+import functools
+import inspect
 import typing
 from collections.abc import Callable
 from functools import lru_cache
@@ -121,12 +123,27 @@ def annotations_of(fn: Callable[..., Any]) -> dict[str, Any]:
         return {}
 
 
+def function_of(fn: Callable[..., Any]) -> Callable[..., Any]:
+    """What carries the annotations: the function of a partial, the `__call__` of an object."""
+    while True:
+        if isinstance(fn, functools.partial):
+            fn = fn.func
+        elif isinstance(fn, staticmethod):
+            fn = fn.__func__
+        elif inspect.isroutine(fn) or isinstance(fn, type) or not inspect.ismethod(call := getattr(fn, "__call__", None)):  # noqa: B004
+            return fn
+        else:
+            fn = call
+
+
 def result_type(fn: Callable[..., Any]) -> ValueType:
     """The type of a step's result; plain JSON where the function does not say.
 
     Kept by code and annotation, not by function: closures are made anew for each execution.
     """
     annotations = getattr(fn, "__annotations__", None)
+    if annotations is None:
+        annotations = getattr(fn := function_of(fn), "__annotations__", None)
     if not annotations:
         return UNTYPED
     declared = annotations.get("return", Any)
