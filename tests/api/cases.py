@@ -319,6 +319,10 @@ def alerting(app: Tollway, notes: Notes) -> Any:
     async def alert(ctx: Context, move: Move) -> None:
         notes.append((move.task_name, move.to_state, move.error["message"]))
 
+    @app.on_completion(breaks)
+    async def cheer(ctx: Context, move: Move) -> None:
+        notes.append((move.task_name, move.to_state, move.result))
+
     @app.on_cancellation()
     async def sorry(ctx: Context, move: Move) -> None:
         notes.append((move.task_name, move.to_state, move.from_state))

@@ -323,6 +323,10 @@ def alerting(app: Tollway, notes: Notes) -> Any:
     def alert(ctx: SyncContext, move: Move) -> None:
         notes.append((move.task_name, move.to_state, move.error["message"]))
 
+    @app.on_completion(breaks)
+    def cheer(ctx: SyncContext, move: Move) -> None:
+        notes.append((move.task_name, move.to_state, move.result))
+
     @app.on_cancellation()
     def sorry(ctx: SyncContext, move: Move) -> None:
         notes.append((move.task_name, move.to_state, move.from_state))
