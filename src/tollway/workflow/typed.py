@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+import types
 import typing
 from collections.abc import Callable
 from functools import lru_cache
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
     from pydantic import TypeAdapter, ValidationError
 
 PLAIN: frozenset[Any] = frozenset({Any, object, None, type(None), list, dict})
+WITHOUT = (type, types.BuiltinFunctionType)
+"""Callables with no function behind them that could be annotated."""
 MOST_PROBLEMS = 5
 
 _RESULTS: dict[tuple[Any, Any], ValueType] = {}
@@ -143,6 +146,8 @@ def result_type(fn: Callable[..., Any]) -> ValueType:
     """
     annotations = getattr(fn, "__annotations__", None)
     if annotations is None:
+        if isinstance(fn, WITHOUT):
+            return UNTYPED
         annotations = getattr(fn := function_of(fn), "__annotations__", None)
     if not annotations:
         return UNTYPED
