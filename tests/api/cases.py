@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 from pydantic import BaseModel
@@ -317,6 +319,10 @@ def alerting(app: Tollway, notes: Notes) -> Any:
     async def alert(ctx: Context, move: Move) -> None:
         notes.append((move.task_name, move.to_state, move.error["message"]))
 
+    @app.on_completion(breaks)
+    async def cheer(ctx: Context, move: Move) -> None:
+        notes.append((move.task_name, move.to_state, move.result))
+
     @app.on_cancellation()
     async def sorry(ctx: Context, move: Move) -> None:
         notes.append((move.task_name, move.to_state, move.from_state))
@@ -337,3 +343,128 @@ def keyed(app: Tollway, notes: Notes) -> Any:
         await ctx.step("pay", pay)
 
     return pays
+
+
+def step_in_step(app: Tollway) -> Any:
+    @app.workflow(max_attempts=1)
+    async def nests(ctx: Context) -> None:
+        async def body() -> None:
+            await ctx.step("inner", lambda: None)
+
+        await ctx.step("outer", body)
+
+    return nests
+
+
+def branches_before_a_sleep(app: Tollway, late: Any) -> Any:
+    """On the first execution the first branch ends last; a replay runs the branches one after the other."""
+
+    @app.workflow(max_attempts=1)
+    async def crosses(ctx: Context) -> str:
+        async def slow() -> None:
+            await late.wait()
+
+        async def first() -> None:
+            await ctx.step("first 1", slow)
+            await ctx.step("first 2", lambda: None)
+
+        async def second() -> None:
+            await ctx.step("second 1", lambda: None)
+            await ctx.step("second 2", late.set)
+
+        await ctx.gather(first(), second())
+        await ctx.sleep(60)
+        return "woke"
+
+    return crosses
+
+
+def logging_after_what_is_not_met_again(app: Tollway, flaky: Flaky) -> Any:
+    """Neither the wait between two tries nor a transaction's child comes by in a later execution."""
+
+    @app.workflow(name="logged", max_attempts=1)
+    async def logged(ctx: Context) -> None: ...
+
+    @app.workflow(max_attempts=1)
+    async def logs_on(ctx: Context) -> None:
+        async def book(connection: Any) -> None:
+            await ctx.start_child(logged, key="logged")
+
+        await ctx.options(retry=Retry(first=60)).step("call", flaky)
+        await ctx.transaction("book", book)
+        ctx.logger.warning("booked")
+        await ctx.sleep(60)
+        ctx.logger.warning("woke")
+
+    return logs_on
+
+
+def partial_step(app: Tollway, notes: Notes) -> Any:
+    """The annotations and the policy of the function in a partial count."""
+
+    @step(retry=Retry(max_attempts=2, first=0.001))
+    async def pack(number: int, sku: str) -> Receipt:
+        notes.append(number)
+        if len(notes) == 1:
+            raise OSError("no paper")
+        return Receipt(number, (sku,))
+
+    @app.workflow(max_attempts=1)
+    async def packs(ctx: Context) -> Receipt:
+        return await ctx.step("pack", partial(pack, 7), "a")
+
+    return packs
+
+
+def given_no_function(app: Tollway, given: Any) -> Any:
+    @app.workflow(max_attempts=1)
+    async def confused(ctx: Context) -> None:
+        await ctx.step("charge", given)
+
+    return confused
+
+
+def only_by_keyword(app: Tollway) -> Any:
+    @app.workflow(max_attempts=1)
+    async def doubles(ctx: Context, *, n: int) -> int:
+        return n * 2
+
+    return doubles
+
+
+def meeting_in_time(app: Tollway, count: int) -> Any:
+    @app.workflow(max_attempts=1)
+    async def meets(ctx: Context) -> list[int]:
+        together = threading.Barrier(count)
+
+        def arrive(number: int) -> int:
+            together.wait()  # blocks its thread, and ends only if all of them run at the same time
+            return number
+
+        return await ctx.options(timeout=10).map("arrive", arrive, range(count))
+
+    return meets
+
+
+def cancelled_item(app: Tollway) -> Any:
+    """A body whose own cancellation is an error like any other, whichever library raised it."""
+
+    @app.workflow(max_attempts=1)
+    async def maps(ctx: Context) -> None:
+        async def item(number: int) -> int:
+            if number == 1:
+                raise asyncio.CancelledError
+            await asyncio.sleep(0.01)
+            return number
+
+        await ctx.map("item", item, [1, 2, 3])
+
+    return maps
+
+
+def sleeping(app: Tollway, seconds: float) -> Any:
+    @app.workflow(max_attempts=1)
+    async def sleeps(ctx: Context) -> None:
+        await ctx.sleep(seconds)
+
+    return sleeps

@@ -5,11 +5,13 @@ GENERATED from cases.py by tools/generate_sync.py: change that file.
 
 from __future__ import annotations
 
+import asyncio
 import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 from pydantic import BaseModel
@@ -321,6 +323,10 @@ def alerting(app: Tollway, notes: Notes) -> Any:
     def alert(ctx: SyncContext, move: Move) -> None:
         notes.append((move.task_name, move.to_state, move.error["message"]))
 
+    @app.on_completion(breaks)
+    def cheer(ctx: SyncContext, move: Move) -> None:
+        notes.append((move.task_name, move.to_state, move.result))
+
     @app.on_cancellation()
     def sorry(ctx: SyncContext, move: Move) -> None:
         notes.append((move.task_name, move.to_state, move.from_state))
@@ -341,3 +347,128 @@ def keyed(app: Tollway, notes: Notes) -> Any:
         ctx.step("pay", pay)
 
     return pays
+
+
+def step_in_step(app: Tollway) -> Any:
+    @app.workflow(max_attempts=1)
+    def nests(ctx: SyncContext) -> None:
+        def body() -> None:
+            ctx.step("inner", lambda: None)
+
+        ctx.step("outer", body)
+
+    return nests
+
+
+def branches_before_a_sleep(app: Tollway, late: Any) -> Any:
+    """On the first execution the first branch ends last; a replay runs the branches one after the other."""
+
+    @app.workflow(max_attempts=1)
+    def crosses(ctx: SyncContext) -> str:
+        def slow() -> None:
+            late.wait()
+
+        def first() -> None:
+            ctx.step("first 1", slow)
+            ctx.step("first 2", lambda: None)
+
+        def second() -> None:
+            ctx.step("second 1", lambda: None)
+            ctx.step("second 2", late.set)
+
+        ctx.gather(first, second)
+        ctx.sleep(60)
+        return "woke"
+
+    return crosses
+
+
+def logging_after_what_is_not_met_again(app: Tollway, flaky: Flaky) -> Any:
+    """Neither the wait between two tries nor a transaction's child comes by in a later execution."""
+
+    @app.workflow(name="logged", max_attempts=1)
+    def logged(ctx: SyncContext) -> None: ...
+
+    @app.workflow(max_attempts=1)
+    def logs_on(ctx: SyncContext) -> None:
+        def book(connection: Any) -> None:
+            ctx.start_child(logged, key="logged")
+
+        ctx.options(retry=Retry(first=60)).step("call", flaky)
+        ctx.transaction("book", book)
+        ctx.logger.warning("booked")
+        ctx.sleep(60)
+        ctx.logger.warning("woke")
+
+    return logs_on
+
+
+def partial_step(app: Tollway, notes: Notes) -> Any:
+    """The annotations and the policy of the function in a partial count."""
+
+    @step(retry=Retry(max_attempts=2, first=0.001))
+    def pack(number: int, sku: str) -> Receipt:
+        notes.append(number)
+        if len(notes) == 1:
+            raise OSError("no paper")
+        return Receipt(number, (sku,))
+
+    @app.workflow(max_attempts=1)
+    def packs(ctx: SyncContext) -> Receipt:
+        return ctx.step("pack", partial(pack, 7), "a")
+
+    return packs
+
+
+def given_no_function(app: Tollway, given: Any) -> Any:
+    @app.workflow(max_attempts=1)
+    def confused(ctx: SyncContext) -> None:
+        ctx.step("charge", given)
+
+    return confused
+
+
+def only_by_keyword(app: Tollway) -> Any:
+    @app.workflow(max_attempts=1)
+    def doubles(ctx: SyncContext, *, n: int) -> int:
+        return n * 2
+
+    return doubles
+
+
+def meeting_in_time(app: Tollway, count: int) -> Any:
+    @app.workflow(max_attempts=1)
+    def meets(ctx: SyncContext) -> list[int]:
+        together = threading.Barrier(count)
+
+        def arrive(number: int) -> int:
+            together.wait()  # blocks its thread, and ends only if all of them run at the same time
+            return number
+
+        return ctx.options(timeout=10).map("arrive", arrive, range(count))
+
+    return meets
+
+
+def cancelled_item(app: Tollway) -> Any:
+    """A body whose own cancellation is an error like any other, whichever library raised it."""
+
+    @app.workflow(max_attempts=1)
+    def maps(ctx: SyncContext) -> None:
+        def item(number: int) -> int:
+            if number == 1:
+                raise asyncio.CancelledError
+            time.sleep(0.01)
+            return number
+
+        ctx.map("item", item, [1, 2, 3])
+
+    return maps
+
+
+def sleeping(app: Tollway, seconds: float) -> Any:
+    @app.workflow(max_attempts=1)
+    def sleeps(ctx: SyncContext) -> None:
+        ctx.sleep(seconds)
+
+    return sleeps

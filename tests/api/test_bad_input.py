@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable, Iterator
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -26,6 +27,25 @@ def takes_a_move(ctx: Context, move: dict[str, Any]) -> None:
     """A handler."""
 
 
+def yields(ctx: Context) -> Iterator[int]:
+    yield 1
+
+
+async def yields_later(ctx: Context) -> AsyncIterator[int]:
+    yield 1
+
+
+def named_context(*, ctx: Context) -> None: ...
+
+
+def two_files(app: Tollway) -> None:
+    """Of modules that each call their only workflow `run`."""
+    for name in ("a", "b"):
+        module = {"__name__": name}
+        exec(compile("def run(ctx): return 1", f"/app/{name}.py", "exec"), module)
+        app.workflow(module["run"])  # type: ignore[call-overload]
+
+
 CASES: list[tuple[str, Callable[[Tollway], Any], str]] = [
     ("a dsn that is a number", lambda app: Tollway(7), "dsn is 7"),  # type: ignore[arg-type]
     ("a dsn that is none", lambda app: Tollway("nonsense").emit_event_sync("x"), "the connection string is not one"),
@@ -35,6 +55,13 @@ CASES: list[tuple[str, Callable[[Tollway], Any], str]] = [
     ("connect that is a number", lambda app: Tollway(connect=7), "connect is 7"),
     ("a number as a workflow", lambda app: app.workflow(7), "7 is declared as a workflow"),  # type: ignore[call-overload]
     ("a class as a workflow", lambda app: app.workflow(dict), "a workflow is a function|declared as a workflow"),
+    ("a workflow as a workflow", lambda app: app.workflow(declared(app)), "workflow 'echo' is declared as a workflow"),
+    ("a lambda without a name", lambda app: app.workflow(lambda ctx: 1), "has no name of its own"),
+    ("a partial without a name", lambda app: app.workflow(partial(takes_a_move, move={})), "has no name of its own"),
+    ("a generator", lambda app: app.workflow(yields), "workflow yields is a generator"),
+    ("an asynchronous generator", lambda app: app.workflow(yields_later), "workflow yields_later is a generator"),
+    ("a context by its name only", lambda app: app.workflow(named_context), "workflow named_context takes no context"),
+    ("two of one name in two files", two_files, "two workflows are named 'run': a.run and b.run"),
     ("a version that is a number", lambda app: app.workflow(version=3)(takes_a_move), "version is 3"),  # type: ignore[call-overload]
     ("hooks without parentheses", lambda app: app.on_failure(takes_a_move), "no workflow whose moves"),  # type: ignore[arg-type]
     ("the same for completion", lambda app: app.on_completion(takes_a_move), "no workflow whose moves"),  # type: ignore[arg-type]
@@ -72,3 +99,26 @@ def test_a_hook_says_how_it_is_written() -> None:
 
 def test_the_text_of_an_id_serves_as_one() -> None:
     assert Tollway().handle(str(NOBODY)).id == NOBODY
+
+
+def test_a_partial_and_an_object_are_workflows_once_they_have_a_name() -> None:
+    class Greets:
+        async def __call__(self, ctx: Context, name: str) -> str:
+            return name
+
+    app = Tollway("host=/nowhere")
+    greets = app.workflow(name="greets")(Greets())
+    moved = app.workflow(name="moved")(partial(takes_a_move, move={}))
+
+    assert (greets.is_async, greets.result.name) == (True, "str")
+    assert (moved.is_async, moved.name) == (False, "moved")
+
+
+def test_a_module_that_is_run_as_main_and_imported_declares_its_workflow_twice() -> None:
+    app = Tollway("host=/nowhere")
+    for name in ("__main__", "orders"):
+        module = {"__name__": name}
+        exec(compile("def run(ctx): return 1", "/app/orders.py", "exec"), module)
+        app.workflow(module["run"])  # type: ignore[call-overload]
+
+    assert app.registry.names() == ["run"]

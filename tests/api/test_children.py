@@ -94,7 +94,7 @@ def test_a_thousand_waiting_parents_leave_the_only_slot_free(app: Tollway, look:
         await app.start_many(fans_out, [{}] * 1000)
         async with working(app, concurrency=1):
             waiting = "select count(*) = 1000 from absurd.task where task_name = 'fans_out' and state = 'sleeping'"
-            await eventually(lambda: asyncio.sleep(0, look.one(waiting)))
+            await eventually(lambda: asyncio.sleep(0, look.one(waiting)), within=100)
             handle = await app.start(quick)
             assert await handle.result(timeout=20) == "ran"
         assert look.one("select count(*) from absurd.task where queue_name = 'elsewhere'") == 1000

@@ -11,7 +11,7 @@ from tollway.errors import InvalidOption, UnknownQueue
 from worker.harness import Database, run, work_off
 
 
-def test_a_failure_starts_its_handler(app: Tollway, look: Database, cases: Any) -> None:
+def test_a_failure_and_a_completion_start_their_handlers(app: Tollway, look: Database, cases: Any) -> None:
     notes: list[Any] = []
     breaks = cases.alerting(app, notes)
 
@@ -22,7 +22,7 @@ def test_a_failure_starts_its_handler(app: Tollway, look: Database, cases: Any) 
         await work_off(app)
 
     run(scenario())
-    assert notes == [("breaks", "failed", "broken by 5")]
+    assert sorted(notes) == [("breaks", "completed", None), ("breaks", "failed", "broken by 5")]
 
 
 def test_a_move_made_in_psql_starts_it_too(app: Tollway, look: Database, cases: Any) -> None:

@@ -184,6 +184,7 @@ def test_it_runs_and_who_has_it(tasks: Tasks, explain: Any) -> None:
 
     assert "host:17 holds it (epoch 1), claimed 5.0 s ago" in answer["says"]
     assert "lease until in 25.0 s" in answer["facts"][0]
+    assert answer["facts"][0].endswith(": if its worker is dead, another one takes it up then.")
 
 
 def test_a_lease_that_ran_out(tasks: Tasks, explain: Any) -> None:

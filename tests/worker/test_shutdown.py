@@ -32,7 +32,9 @@ def test_sigterm_lets_handlers_finish(app: Tollway, look: Database, tmp_path: Pa
     assert look.violations() == []
 
 
-@pytest.mark.parametrize("workflow", [crashing.stays, crashing.stays_in_a_thread], ids=["async", "thread"])
+@pytest.mark.parametrize(
+    "workflow", [crashing.stays, crashing.stays_in_a_thread, crashing.stays_whatever_it_is_told], ids=["async", "thread", "stubborn"]
+)
 def test_what_outlasts_the_grace_period_is_released(app: Tollway, look: Database, tmp_path: Path, workflow: Any) -> None:
     task = crashing.app.start_sync(workflow, conn=look.connection)
 

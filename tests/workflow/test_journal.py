@@ -71,7 +71,7 @@ def test_arguments_come_back_as_they_were_given() -> None:
     def two(ctx: Any, a: int, b: int = 2) -> None: ...
 
     assert none.decode_arguments(none.encode_arguments((), {})) == ((), {})
-    assert one.decode_arguments(one.encode_arguments(({"id": 7},), {})) == (({"id": 7},), {})
+    assert one.decode_arguments(one.encode_arguments(({"id": 7},), {})) == ((), {"order": {"id": 7}})
     assert two.decode_arguments(two.encode_arguments((1,), {"b": 3})) == ((), {"a": 1, "b": 3})
 
 

@@ -9,7 +9,9 @@ import pytest
 
 from tollway import NonRetryable, Retry
 from tollway.errors import AwaitTimedOut, ChildFailed, DuplicateStep, InvalidOption
-from tollway.workflow.policy import step
+from tollway.workflow.control import Suspended
+from tollway.workflow.journal import Journal
+from tollway.workflow.policy import Failures, step
 
 
 def test_waits_grow_to_the_longest() -> None:
@@ -65,3 +67,18 @@ def test_what_is_no_policy_is_refused_where_it_is_written(options: dict[str, Any
 def test_a_step_marked_with_no_policy_is_refused(options: dict[str, Any], problem: str) -> None:
     with pytest.raises(InvalidOption, match=problem):
         step(**options)
+
+
+@pytest.mark.parametrize(("wait", "stored"), [(0.5, False), (5.0, False), (5.001, True), (60, True)])
+def test_a_wait_of_over_five_seconds_is_stored(wait: float, stored: bool) -> None:
+    journal = Journal(None)
+    failures = Failures(journal, "call", Retry(first=wait, jitter=0))
+    if not stored:
+        assert failures.wait_after(OSError()) == wait
+        return
+
+    with pytest.raises(Suspended) as suspended:
+        failures.wait_after(OSError())
+    record, sleep = suspended.value.operations
+    assert (record["op"], record["step"], record["state"]["failures"]) == ("checkpoint", "$retry:1.1:call", 1)
+    assert sleep == {"op": "sleep", "seconds": wait}

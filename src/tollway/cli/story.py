@@ -91,6 +91,8 @@ def _attempt(attempt: dict[str, Any], *, full: bool) -> Iterator[str]:
     if reason is None:
         return
     yield f"     {reason_of(reason)}"
+    if isinstance(reason, dict) and reason.get("hint"):
+        yield f"     hint: {reason['hint']}"
     trace = reason.get("traceback") if isinstance(reason, dict) else None
     if trace:
         lines = str(trace).rstrip().splitlines()

@@ -6,7 +6,6 @@ import asyncio
 import logging
 import os
 import sys
-import threading
 from typing import Annotated, Any
 
 import orjson
@@ -52,19 +51,21 @@ def worker(
         check_queue(connection, options.queue)
 
     async def work() -> None:
-        await Worker(app.registry, address, options).run(signals=True)
+        running = Worker(app.registry, address, options)
+        await running.run(signals=True)
+        if running.running:
+            _leave_stuck_handlers(running.running)
 
     asyncio.run(work())
-    _leave_stuck_threads()
     return OK
 
 
-def _leave_stuck_threads() -> None:
-    """A sync handler that is still in a step has had its task released; the interpreter would wait for its thread."""
-    if any(thread.name.startswith("tollway-sync") for thread in threading.enumerate()):
-        sys.stdout.flush()
-        sys.stderr.flush()
-        os._exit(OK)
+def _leave_stuck_handlers(count: int) -> None:
+    """Their tasks are released. The event loop would wait for a coroutine that swallows its cancellation, the interpreter for a thread."""
+    logging.getLogger("tollway.worker").warning("%d handlers do not end; left behind, their tasks are released", count)
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(OK)
 
 
 class _JsonLines(logging.Formatter):

@@ -127,5 +127,7 @@ def _advice(name: str) -> str:
         "Decimal": "Use str(value): a float would lose digits.",
         "bytes": "Encode it as base64.",
         "set": "Use sorted(value): a set has no order.",
+        "coroutine": "It was not awaited: put `await` before the call.",
+        "generator": "Use list(value).",
     }
     return known.get(name, "Return texts, numbers, booleans, None, lists and dictionaries of them.")

@@ -17,6 +17,7 @@ from uuid import UUID
 import orjson
 from psycopg import Error as DatabaseError
 
+from tollway.errors import InvalidOption
 from tollway.worker.answers import BUSY, OK, SKIPPED, failure_of
 from tollway.worker.backoff import Backoff
 from tollway.worker.connection import LOST, TRANSIENT, Link, first_line
@@ -80,14 +81,26 @@ class GroupCommit:
         self._marks: Any = None
         self._retries: set[asyncio.TimerHandle] = set()
         self._closing = False
+        self._loop: asyncio.AbstractEventLoop | None = None
 
     def submit(self, task_id: str, epoch: int, operations: tuple[Operation, ...]) -> asyncio.Future[Answer]:
         """Hand over operations that apply together; the future has the last one's answer, or raises what refused it."""
-        future: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
+        loop = asyncio.get_running_loop()
+        if loop is not self._loop:
+            self._adopt(loop)
+        future: asyncio.Future[Answer] = loop.create_future()
         if not self._gathered:
             self._work.set()
         self._gathered.append(Unit(task_id, epoch, operations, future))
         return future
+
+    def _adopt(self, loop: asyncio.AbstractEventLoop) -> None:
+        if self._loop is not None:
+            raise InvalidOption(
+                "ctx was used in another event loop than its workflow's",
+                hint="an asynchronous workflow's ctx stays in its loop: await it there, or declare the workflow with `def` to use threads.",
+            )
+        self._loop = loop
 
     def claim_soon(self) -> None:
         """Let the next call claim; if none is in flight, it goes out now."""
@@ -96,6 +109,7 @@ class GroupCommit:
 
     async def run(self) -> None:
         """Send until closed and empty."""
+        self._loop = asyncio.get_running_loop()
         while True:
             await self._work.wait()
             self._work.clear()

@@ -21,11 +21,11 @@ from tollway.worker.group_commit import GroupCommit
 from tollway.worker.reasons import reason_of
 from tollway.workflow import operations
 from tollway.workflow.context import Context
-from tollway.workflow.control import Dropped, Suspended
+from tollway.workflow.control import ControlFlow, Dropped, Suspended, control_in
 from tollway.workflow.definition import Workflow
 from tollway.workflow.journal import SUSPENDED, Journal
 from tollway.workflow.operations import Answer, Operation
-from tollway.workflow.retry import is_final_everywhere
+from tollway.workflow.retry import FINAL, is_among
 from tollway.workflow.runinfo import Identity
 from tollway.workflow.services import Services
 from tollway.workflow.sync_context import SyncContext
@@ -92,7 +92,7 @@ class Orchestrator:
         try:
             if self._releasing:
                 raise asyncio.CancelledError  # noqa: TRY301 - released before it began: the same way out
-            result = await self._execute()
+            result = await self._handler_ended()
         except Suspended as suspension:
             return await self._schedule_run(suspension)
         except asyncio.CancelledError as error:
@@ -161,8 +161,7 @@ class Orchestrator:
         return True
 
     async def _failed(self, error: BaseException) -> None:
-        final = is_final_everywhere(error) or isinstance(error, self._workflow.non_retryable)
-        await self._fail_run(error, retryable=not final)
+        await self._fail_run(error, retryable=not is_among(error, (*FINAL, *self._workflow.non_retryable)))
 
     async def _unwound(self, error: asyncio.CancelledError) -> None:
         if self._journal.dropped:
@@ -181,6 +180,18 @@ class Orchestrator:
         await self._commit.submit(self.task_id, self.epoch, ops)
 
     # -- the handler --------------------------------------------------------------------------------------------
+
+    async def _handler_ended(self) -> Any:
+        """Its result. Raises what it raised; control flow as itself, though a TaskGroup of the handler's has wrapped it."""
+        try:
+            return await self._execute()
+        except BaseExceptionGroup as group:
+            flow: ControlFlow | None = control_in(group)
+            if flow is None:
+                raise
+            raise flow from None
+        finally:
+            self._journal.ended = True
 
     async def _execute(self) -> Any:
         workflow, claim = self._workflow, self.claim

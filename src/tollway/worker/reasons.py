@@ -5,6 +5,8 @@ from __future__ import annotations
 import traceback
 from typing import Any
 
+from tollway.errors import TollwayError
+
 MOST_MESSAGE = 2_000
 MOST_TRACEBACK = 8_000
 MOST_FRAMES = 30
@@ -12,7 +14,7 @@ CUT = " [...] "
 
 
 def reason_of(error: BaseException) -> dict[str, Any]:
-    """Name, message and traceback, without the values of locals: they may be secrets.
+    """Name, message, hint (of an error of ours) and traceback, without the values of locals: they may be secrets.
 
     Never raises: an exception whose `__str__` fails must not hide that the run failed.
     """
@@ -25,11 +27,14 @@ def reason_of(error: BaseException) -> dict[str, Any]:
         trace = "".join(lines)
     except Exception:
         trace = "(the traceback could not be formatted)"
-    return {
+    reason = {
         "name": type(error).__name__,
         "message": _storable(message, MOST_MESSAGE),
         "traceback": _storable(trace, MOST_TRACEBACK),
     }
+    if isinstance(error, TollwayError) and isinstance(error.hint, str):
+        reason["hint"] = _storable(error.hint, MOST_MESSAGE)
+    return reason
 
 
 def _own_frames(error: BaseException) -> Any:

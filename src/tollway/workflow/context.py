@@ -14,7 +14,7 @@ from uuid import UUID, uuid4
 
 from tollway.protocol.codec import settle
 from tollway.workflow import operations
-from tollway.workflow.body import body_async
+from tollway.workflow.body import body_async, inside
 from tollway.workflow.child import Child
 from tollway.workflow.control import Suspended
 from tollway.workflow.definition import Workflow
@@ -73,7 +73,7 @@ class Context(RunInfo):
             InvalidPayload: the result does not fit its annotation, or is not JSON.
             StepTimedOut: the body ran longer than the policy's time-out.
         """
-        recorded = self._enter_step(name)
+        recorded = self._enter_step(name, fn)
         result = result_type(fn)
         if recorded is not None:
             recalled: Any = result.decode(recorded["state"], f"the result of step {name!r}")
@@ -81,9 +81,13 @@ class Context(RunInfo):
         policy = policy_of(fn, self._policy)
         began = perf_counter()
         if policy is NO_POLICY:  # nearly every step: called right here
-            value = fn(*args, **kwargs)
-            if isawaitable(value):
-                value = await value
+            token = inside.set(name)
+            try:
+                value = fn(*args, **kwargs)
+                if isawaitable(value):
+                    value = await value
+            finally:
+                inside.reset(token)
         else:
             value, began = await self._body(name, fn, args, kwargs, policy)
         wire, kept = result.encode(value, f"the result of step {name!r}")
@@ -145,7 +149,7 @@ class Context(RunInfo):
         Raises:
             DuplicateStep, InvalidPayload, StepTimedOut: as `step`.
         """
-        recorded = self._enter_step(name)
+        recorded = self._enter_step(name, fn)
         result = result_type(fn)
         if recorded is not None:
             return result.decode(recorded["state"], f"the result of step {name!r}")

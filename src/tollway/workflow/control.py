@@ -50,6 +50,20 @@ class Dropped(ControlFlow):
     """The task is no longer ours (lease lost, cancelled, released): stop, and report nothing."""
 
 
+def control_in(group: BaseExceptionGroup[BaseException]) -> ControlFlow | None:
+    """What unwinds the handler, where an asyncio.TaskGroup has wrapped it; None if an error is in the group, too.
+
+    A branch that met the suspension of another one was dropped: the task sleeps all the same.
+    """
+    found: list[ControlFlow] = []
+    for each in group.exceptions:
+        flow = control_in(each) if isinstance(each, BaseExceptionGroup) else each
+        if not isinstance(flow, ControlFlow):
+            return None
+        found.append(flow)
+    return next((flow for flow in found if isinstance(flow, Suspended)), found[0])
+
+
 def asleep(nap: Nap) -> Suspended:
     """One transaction holds both. A task that sleeps is claimed only once its time has come, so the mere presence of
     the record says, in every later execution, that this sleep is over.

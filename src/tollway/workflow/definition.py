@@ -12,7 +12,7 @@ from typing import Any
 from tollway.errors import InvalidOption, InvalidPayload, WorkflowNotRegistered
 from tollway.workflow.names import check_name
 from tollway.workflow.retry import Retry, check_attempts, strategy_of
-from tollway.workflow.typed import UNTYPED, ValueType, annotations_of, value_type_or_plain
+from tollway.workflow.typed import UNTYPED, ValueType, annotations_of, function_of, value_type_or_plain
 
 Handler = Callable[..., Any]
 
@@ -64,7 +64,7 @@ class Workflow:
         if count == 1:
             only = self.parameters[0]
             omitted = only.default is not only.empty and params in (None, {})
-            return ((), {}) if omitted else ((self._load(only.name, params),), {})
+            return (), {} if omitted else {only.name: self._load(only.name, params)}
         if not isinstance(params, dict):
             raise InvalidPayload(f"workflow {self.name!r} was started with {type(params).__name__}", hint=self._takes())
         known = {p.name for p in self.parameters}
@@ -115,7 +115,7 @@ class Registry:
 
     def add(self, workflow: Workflow) -> None:
         known = self._workflows.get(workflow.name)
-        if known is not None and known.fn.__qualname__ != workflow.fn.__qualname__:
+        if known is not None and _source(known.fn) != _source(workflow.fn):
             raise InvalidOption(
                 f"two workflows are named {workflow.name!r}: {_place(known)} and {_place(workflow)}",
                 hint="give one of them another name=.",
@@ -150,28 +150,19 @@ def define(
     retry: Retry | Mapping[str, Any] | None,
 ) -> Workflow:
     """Look at the function once, at import time, so that a mistake shows there and not in production."""
-    if not callable(fn) or inspect.isclass(fn):
-        raise InvalidOption(f"{fn!r} is declared as a workflow", hint="a workflow is a function, `async def` or `def`.")
+    code = _code_of(fn)
     if version is not None and not isinstance(version, str):
         raise InvalidOption(f"version is {version!r}", hint='use a text: version="1".')
-    parameters = tuple(inspect.signature(fn).parameters.values())
-    if not parameters:
-        raise InvalidOption(f"workflow {fn.__qualname__} takes no context", hint="its first parameter is ctx: Context.")
-    variadic = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD, inspect.Parameter.POSITIONAL_ONLY)
-    if any(p.kind in variadic for p in parameters[1:]):
-        raise InvalidOption(
-            f"workflow {fn.__qualname__} has *args, **kwargs or positional-only parameters",
-            hint="name each parameter: they are stored by name.",
-        )
-    hints = annotations_of(fn)
+    parameters = _parameters(fn)
+    hints = annotations_of(code)
     types = {p.name: value_type_or_plain(hints[p.name]) for p in parameters[1:] if p.name in hints}
     return Workflow(
-        name=check_name("workflow", name if name is not None else fn.__name__),
+        name=check_name("workflow", name if name is not None else _name_of(fn)),
         fn=fn,
-        is_async=inspect.iscoroutinefunction(fn),
+        is_async=inspect.iscoroutinefunction(code),
         parameters=parameters[1:],
         version=version,
-        code_hash=_code_hash(fn),
+        code_hash=_code_hash(code),
         queue=queue,
         max_attempts=check_attempts(max_attempts),
         retry=strategy_of(retry),
@@ -181,14 +172,61 @@ def define(
     )
 
 
+def _code_of(fn: Handler) -> Handler:
+    """The function behind it: of a partial, of an object with `__call__`. Raises: InvalidOption, if it cannot be a workflow."""
+    if not callable(fn) or inspect.isclass(fn) or isinstance(fn, Workflow):
+        what = f"workflow {fn.name!r}" if isinstance(fn, Workflow) else repr(fn)
+        raise InvalidOption(f"{what} is declared as a workflow", hint="a workflow is a function, `async def` or `def`.")
+    code = function_of(fn)
+    if inspect.isgeneratorfunction(code) or inspect.isasyncgenfunction(code):
+        raise InvalidOption(f"workflow {_called(fn)} is a generator", hint="return a list instead of yielding.")
+    return code
+
+
+def _parameters(fn: Handler) -> tuple[inspect.Parameter, ...]:
+    """The context's parameter and those that are stored. Raises: InvalidOption."""
+    try:
+        parameters = tuple(inspect.signature(fn).parameters.values())
+    except ValueError as error:  # some builtins have none
+        raise InvalidOption(f"{fn!r} is declared as a workflow: {error}", hint="a workflow is a function of your own.") from None
+    keyword = (inspect.Parameter.KEYWORD_ONLY, inspect.Parameter.VAR_KEYWORD)
+    if not parameters or parameters[0].kind in keyword:
+        raise InvalidOption(f"workflow {_called(fn)} takes no context", hint="its first parameter is ctx: Context.")
+    variadic = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD, inspect.Parameter.POSITIONAL_ONLY)
+    if any(p.kind in variadic for p in parameters[1:]):
+        raise InvalidOption(
+            f"workflow {_called(fn)} has *args, **kwargs or positional-only parameters",
+            hint="name each parameter: they are stored by name.",
+        )
+    return parameters
+
+
+def _name_of(fn: Handler) -> str:
+    name = getattr(fn, "__name__", None)
+    if name is None or name == "<lambda>":
+        raise InvalidOption(f"the workflow {_called(fn)} has no name of its own", hint='give it one: name="...".')
+    return str(name)
+
+
 def _code_hash(fn: Handler) -> str:
     """Names the code that ran. Of the source where there is one: bytecode differs between Python versions."""
     try:
         text = inspect.getsource(fn)
     except (OSError, TypeError):
-        text = fn.__qualname__
+        text = _called(fn)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
+def _called(fn: Handler) -> str:
+    return str(getattr(fn, "__qualname__", None) or repr(fn))
+
+
+def _source(fn: Handler) -> tuple[str, str]:
+    """Tells functions apart, and not the same one under `__main__` and under its module's name."""
+    code = function_of(fn)
+    return getattr(getattr(code, "__code__", None), "co_filename", code.__module__), _called(code)
+
+
 def _place(workflow: Workflow) -> str:
-    return f"{workflow.fn.__module__}.{workflow.fn.__qualname__}"
+    code = function_of(workflow.fn)
+    return f"{code.__module__}.{_called(code)}"

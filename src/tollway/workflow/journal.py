@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from datetime import datetime, timedelta
 from time import monotonic
 from typing import Any
 
 import orjson
 
-from tollway.errors import DuplicateStep, InvalidOption, OrderChanged
+from tollway.errors import DuplicateStep, InvalidOption, OrderChanged, WrongState
 from tollway.workflow.control import Dropped, Suspended
 from tollway.workflow.names import child_step, emit_step, event_step, recorded_step, retry_step, sleep_step
 from tollway.workflow.operations import Answer, Operation
@@ -32,9 +33,11 @@ class Journal:
         "_now",
         "_ordinals",
         "_recorded",
+        "_sections",
         "_unmet",
         "attempt",
         "dropped",
+        "ended",
         "parallel",
         "suspension",
     )
@@ -44,12 +47,14 @@ class Journal:
         self._entered: set[str] = set()
         self._ordinals: dict[str, int] = {}
         self._before: str | None = None
-        self._unmet = len(self._recorded)
+        self._sections = 0
+        self._unmet = sum(map(_comes_again, self._recorded))
         self._now = now
         self._began = monotonic()
         self.attempt = attempt
         self.suspension: Suspended | None = None
         self.dropped = False
+        self.ended = False
         self.parallel = 0
 
     def enter(self, step: str) -> Recorded | None:
@@ -58,9 +63,15 @@ class Journal:
         Raises:
             DuplicateStep: this attempt has used the name already.
             Dropped: the run is over (it was suspended, or is no longer ours), yet the handler went on.
+            WrongState: the handler has ended, and something that it left behind goes on.
         """
         if self.dropped or self.suspension is not None:
             raise Dropped
+        if self.ended:
+            raise WrongState(
+                f"step {step!r} begins after its workflow has ended",
+                hint="await what you start before the workflow returns: ctx.gather, or an asyncio.TaskGroup.",
+            )
         if step in self._entered:
             raise DuplicateStep(
                 f"step {step!r} was used twice in one attempt",
@@ -70,7 +81,7 @@ class Journal:
         found = self._recorded.get(step)
         if found is None:
             self._unmet = 0
-        elif self._unmet:
+        elif self._unmet and _comes_again(step):
             self._unmet -= 1
         self._before = step
         return found
@@ -144,9 +155,21 @@ class Journal:
         """Of this attempt at the workflow: the next attempt begins to count anew."""
         return retry_step(step, self.attempt, failures)
 
+    @contextmanager
+    def beside(self) -> Iterator[None]:
+        """While branches run beside one another. They end in any order, so what comes after them does so after all of them."""
+        self.parallel += 1
+        try:
+            yield
+        finally:
+            self.parallel -= 1
+            if not self.parallel:
+                self._sections += 1
+                self._before = f"$branches#{self._sections}"
+
     @property
     def before(self) -> str | None:
-        """The step entered last: where in the code we are."""
+        """The step entered last, or the branches: where in the code we are."""
         return None if self.parallel else self._before
 
     def check_order(self, step: str, recorded: Recorded, before: str | None) -> None:
@@ -173,6 +196,11 @@ class Journal:
         ordinal = self._ordinals.get(kind, 0) + 1
         self._ordinals[kind] = ordinal
         return ordinal
+
+
+def _comes_again(step: str) -> bool:
+    """Whether each execution meets this record: not the wait between two tries, nor a child started in a transaction."""
+    return not step.startswith("$retry:") and ("#" in step or not step.startswith("$child:"))
 
 
 def _place(before: object) -> str:

@@ -22,9 +22,15 @@ def outcome_of(task_id: UUID, state: str, result: Any, reason: Any) -> tuple[boo
             f"task {task_id} {failure_text(state, reason)}",
             state=state,
             reason=reason,
-            hint=f"see `tollway task show {task_id}`.",
+            hint=hint_of(task_id, reason),
         )
     return False, None
+
+
+def hint_of(task_id: UUID, reason: Any) -> str:
+    """The failure's own hint, and where the rest is."""
+    own = reason.get("hint") if isinstance(reason, Mapping) else None
+    return f"{own} " * (own is not None) + f"See `tollway task show {task_id}`."
 
 
 def failure_text(state: str, reason: Any) -> str:

@@ -8,9 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from inspect import isawaitable
 from typing import Any
 
@@ -32,12 +31,14 @@ async def parallel_async(journal: Journal, branches: Sequence[Branch], concurren
         async with limit:
             try:
                 return await branch(), None
-            except asyncio.CancelledError:
-                raise
+            except asyncio.CancelledError as error:
+                if (task := asyncio.current_task()) is not None and task.cancelling():
+                    raise  # we are told to stop; else it is the body's own
+                return None, error
             except BaseException as error:  # a suspension too: the others go on
                 return None, error
 
-    with _beside(journal):
+    with journal.beside():
         ends = await asyncio.gather(*map(settled, branches))
     return _results(journal, ends)
 
@@ -54,7 +55,7 @@ def parallel_sync(journal: Journal, branches: Sequence[Branch], concurrency: int
             return None, error
 
     threads = min(_checked(concurrency) or len(branches), len(branches), MOST_THREADS)
-    with _beside(journal), ThreadPoolExecutor(threads, thread_name_prefix="tollway-branch") as pool:
+    with journal.beside(), ThreadPoolExecutor(threads, thread_name_prefix="tollway-branch") as pool:
         ends = [pool.submit(contextvars.copy_context().run, settled, branch) for branch in branches]
         done = [end.result() for end in ends]
     return _results(journal, done)
@@ -72,15 +73,6 @@ def branch_sync(branch: Branch) -> Branch:
     if not callable(branch):
         raise InvalidOption(f"gather was given {branch!r}", hint="give it functions: ctx.gather(lambda: ctx.step(...), ...).")
     return branch
-
-
-@contextmanager
-def _beside(journal: Journal) -> Iterator[None]:
-    journal.parallel += 1
-    try:
-        yield
-    finally:
-        journal.parallel -= 1
 
 
 def _results(journal: Journal, ends: Sequence[Settled]) -> list[Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, TypeVar
 
 from tollway.errors import InvalidOption
@@ -57,7 +58,7 @@ def step(*, retry: Retry | None = None, timeout: Duration | None = None) -> Call
 
 def policy_of(fn: Callable[..., Any], given: StepPolicy) -> StepPolicy:
     """What the function was marked with, overruled by what the context was given."""
-    marked = getattr(fn, ATTRIBUTE, NO_POLICY)
+    marked = getattr(fn, ATTRIBUTE, None) or getattr(fn.func if isinstance(fn, partial) else fn, ATTRIBUTE, NO_POLICY)
     if not isinstance(marked, StepPolicy) or marked is NO_POLICY:
         return given
     return StepPolicy(retry=given.retry or marked.retry, timeout=given.timeout or marked.timeout)

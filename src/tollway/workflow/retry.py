@@ -51,7 +51,7 @@ class Retry:
 
     def is_final(self, error: BaseException) -> bool:
         """Whether no further attempt could help."""
-        return isinstance(error, (*FINAL, *self.non_retryable))
+        return is_among(error, (*FINAL, *self.non_retryable))
 
     def wait_after(self, attempt: int) -> float | None:
         """Seconds until the next attempt, after `attempt` executions failed; None when there is none."""
@@ -97,9 +97,11 @@ def _check_number(name: str, value: object, least: float, most: float) -> None:
         raise InvalidOption(f"{name} is {value!r}", hint=f"use a number from {least:g} to {most:g}.")
 
 
-def is_final_everywhere(error: BaseException) -> bool:
-    """Whether the workflow itself should not be tried again after `error`."""
-    return isinstance(error, FINAL)
+def is_among(error: BaseException, kinds: tuple[type[BaseException], ...]) -> bool:
+    """Whether it is one of these, or a group with one of them in it, as an asyncio.TaskGroup raises."""
+    if isinstance(error, BaseExceptionGroup):
+        return isinstance(error, kinds) or any(is_among(each, kinds) for each in error.exceptions)
+    return isinstance(error, kinds)
 
 
-__all__ = ["Retry", "check_attempts", "is_final_everywhere", "strategy_of"]
+__all__ = ["FINAL", "Retry", "check_attempts", "is_among", "strategy_of"]

@@ -10,10 +10,11 @@ from typing import Any
 from uuid import UUID
 
 from tollway.errors import AwaitTimedOut, ChildFailed, InvalidOption
+from tollway.workflow.body import check_body, inside
 from tollway.workflow.control import Nap, Suspended, asleep
 from tollway.workflow.journal import SUSPENDED, TIMED_OUT, Journal, Recorded
 from tollway.workflow.names import check_name, check_step_name
-from tollway.workflow.outcome import failure_text
+from tollway.workflow.outcome import failure_text, hint_of
 from tollway.workflow.policy import NO_POLICY, StepPolicy
 from tollway.workflow.services import Services
 from tollway.workflow.transaction import joined
@@ -89,10 +90,18 @@ class RunInfo:
                 f"step {step!r} begins inside ctx.transaction",
                 hint="inside a transaction only start_child and emit_event are possible: they join its commit.",
             )
+        if (outer := inside.get()) is not None:
+            raise InvalidOption(
+                f"step {step!r} begins inside the body of step {outer!r}",
+                hint="a body may run again as a whole: call plain functions in it, or make both steps of the workflow.",
+            )
         return self._journal.enter(step)
 
-    def _enter_step(self, name: str) -> Recorded | None:
-        return self._enter(check_step_name(name))
+    def _enter_step(self, name: str, fn: object) -> Recorded | None:
+        checked = check_step_name(name)
+        if not callable(fn):
+            check_body(checked, fn)
+        return self._enter(checked)
 
     def _enter_by_order(self, step: str) -> tuple[Recorded | None, dict[str, Any]]:
         """Of a step that may be found by its order alone: its record, and the note that tells its place."""
@@ -139,7 +148,7 @@ class RunInfo:
             f"child {child} ({task_id}) {failure_text(end['state'], end['error'])}",
             state=end["state"],
             reason=end["error"],
-            hint=f"see `tollway task show {task_id}`.",
+            hint=hint_of(task_id, end["error"]),
         )
 
     def _timed_out(self, known: Recorded) -> bool:

@@ -16,7 +16,7 @@ from uuid import UUID, uuid4
 
 from tollway.protocol.codec import settle
 from tollway.workflow import operations
-from tollway.workflow.body import body_sync
+from tollway.workflow.body import body_sync, inside, not_a_coroutine
 from tollway.workflow.control import Suspended
 from tollway.workflow.definition import Workflow
 from tollway.workflow.durations import Duration, aware, seconds_of
@@ -71,7 +71,7 @@ class SyncContext(RunInfo):
             InvalidPayload: the result does not fit its annotation, or is not JSON.
             StepTimedOut: the body ran longer than the policy's time-out.
         """
-        recorded = self._enter_step(name)
+        recorded = self._enter_step(name, fn)
         result = result_type(fn)
         if recorded is not None:
             recalled: T = result.decode(recorded["state"], f"the result of step {name!r}")
@@ -79,7 +79,11 @@ class SyncContext(RunInfo):
         policy = policy_of(fn, self._policy)
         began = perf_counter()
         if policy is NO_POLICY:  # nearly every step: called right here
-            value = fn(*args, **kwargs)
+            token = inside.set(name)
+            try:
+                value = not_a_coroutine(name, fn(*args, **kwargs))
+            finally:
+                inside.reset(token)
         else:
             value, began = self._body(name, fn, args, kwargs, policy)
         wire, kept = result.encode(value, f"the result of step {name!r}")
@@ -141,7 +145,7 @@ class SyncContext(RunInfo):
         Raises:
             DuplicateStep, InvalidPayload, StepTimedOut: as `step`.
         """
-        recorded = self._enter_step(name)
+        recorded = self._enter_step(name, fn)
         result = result_type(fn)
         if recorded is not None:
             return result.decode(recorded["state"], f"the result of step {name!r}")

@@ -6,6 +6,9 @@ other type, pydantic models and dataclasses among them, is checked and converted
 
 from __future__ import annotations
 
+import functools
+import inspect
+import types
 import typing
 from collections.abc import Callable
 from functools import lru_cache
@@ -20,6 +23,8 @@ if TYPE_CHECKING:
     from pydantic import TypeAdapter, ValidationError
 
 PLAIN: frozenset[Any] = frozenset({Any, object, None, type(None), list, dict})
+WITHOUT = (type, types.BuiltinFunctionType)
+"""Callables with no function behind them that could be annotated."""
 MOST_PROBLEMS = 5
 
 _RESULTS: dict[tuple[Any, Any], ValueType] = {}
@@ -121,12 +126,29 @@ def annotations_of(fn: Callable[..., Any]) -> dict[str, Any]:
         return {}
 
 
+def function_of(fn: Callable[..., Any]) -> Callable[..., Any]:
+    """What carries the annotations: the function of a partial, the `__call__` of an object."""
+    while True:
+        if isinstance(fn, functools.partial):
+            fn = fn.func
+        elif isinstance(fn, staticmethod):
+            fn = fn.__func__
+        elif inspect.isroutine(fn) or isinstance(fn, type) or not inspect.ismethod(call := getattr(fn, "__call__", None)):  # noqa: B004
+            return fn
+        else:
+            fn = call
+
+
 def result_type(fn: Callable[..., Any]) -> ValueType:
     """The type of a step's result; plain JSON where the function does not say.
 
     Kept by code and annotation, not by function: closures are made anew for each execution.
     """
     annotations = getattr(fn, "__annotations__", None)
+    if annotations is None:
+        if isinstance(fn, WITHOUT):
+            return UNTYPED
+        annotations = getattr(fn := function_of(fn), "__annotations__", None)
     if not annotations:
         return UNTYPED
     declared = annotations.get("return", Any)

@@ -26,11 +26,14 @@ def running(found: Situation) -> Answer | None:
     row = found.row
     says = f"It is running: {row['claimed_by']} holds it (epoch {row['claim_epoch']}), claimed {when(row['claimed_at'], found.now)}."
     beat = f"Last heartbeat {when(row['heartbeat_at'], found.now)}; " if row["heartbeat_at"] else ""
-    facts = (f"{beat}lease until {when(row['claim_expires_at'], found.now)}.", _last_step(found))
+    lease = f"{beat}lease until {when(row['claim_expires_at'], found.now)}: if its worker is dead, another one takes it up then."
+    facts = (lease, _last_step(found))
     return Answer("running", says, f"tollway log tail --follow --task {found.task_id}", facts)
 
 
 def _last_step(found: Situation) -> str:
     if found.steps is None or not found.steps["done"]:
         return "No step is finished yet."
-    return f"{found.steps['done']} steps are finished, last {found.steps['last']!r}, {when(found.steps['last_at'], found.now)}."
+    done = found.steps["done"]
+    steps = "1 step is" if done == 1 else f"{done} steps are"
+    return f"{steps} finished, last {found.steps['last']!r}, {when(found.steps['last_at'], found.now)}."
