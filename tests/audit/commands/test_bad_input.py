@@ -223,7 +223,7 @@ def test_a_mistake_of_our_own_is_a_sentence_and_never_a_clean_result(put, run, m
         raise KeyError("oops")
 
     put("a.sql", TABLE)
-    monkeypatch.setattr("tollway.audit.commands.analyse", broken)
+    monkeypatch.setattr("tollway.audit.cli.app.analyse", broken)
 
     code, out, err = run("scan", "a.sql")
     assert (code, out) == (INCOMPLETE, "")
