@@ -61,12 +61,11 @@ def scan(
     else:
         asked = Asked(tuple(paths or ()), tuple(python or ()), config, baseline_file, output)
         work = Scan.of(asked)
-        answer = None if no_cache else work.kept()
-        if answer is None:
-            answer = _answer(analyse(work.settings, work.paths, work.python, work.known.inferred), work.known, output)
-            if not no_cache:
-                work.keep(answer)
+        kept = None if no_cache else work.kept()
+        answer = kept or _answer(analyse(work.settings, work.paths, work.python, work.known.inferred), work.known, output)
         if not no_cache:
+            if kept is None:
+                work.keep(answer)
             remember(context.obj, asked)
     show(answer)
     raise typer.Exit(answer.exit_code)

@@ -42,8 +42,8 @@ class Asked:
     def read(cls, text: str) -> Asked:
         """What `text()` gave."""
         paths, python, config, baseline, output = json.loads(text)
-        files = (None if file is None else Path(file) for file in (config, baseline))
-        return cls(tuple(paths), tuple(python), *files, Format(output))
+        first, second = (None if file is None else Path(file) for file in (config, baseline))
+        return cls(tuple(paths), tuple(python), first, second, Format(output))
 
 
 def inputs(settings: Config, paths: Sequence[str] | None, python: Sequence[str] | None) -> tuple[list[str], list[str]]:
