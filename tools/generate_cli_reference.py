@@ -12,7 +12,7 @@ from typing import Any, get_args, get_type_hints
 
 import typer
 
-from tollway.audit.commands import app as audit
+from tollway.audit.cli.app import app as audit
 from tollway.cli.app import app
 from tollway.cli.output import EXIT_CODES, INTERRUPTED, TRACEBACK_VARIABLE
 

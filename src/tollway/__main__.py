@@ -1,6 +1,6 @@
 """`python -m tollway` is `tollway`."""
 
-from tollway.cli.app import main
+from tollway.cli.entry import main
 
 if __name__ == "__main__":
     main()

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from tollway.cli.app import main
+from tollway.cli.entry import main
 
 APPLICATION = """
 from tollway.workflow import Tollway

@@ -14,6 +14,7 @@ from tollway.audit.facts.walk import Walker
 from tollway.audit.load.code import Source
 from tollway.audit.load.files import load
 from tollway.audit.load.split import Statement, statements
+from tollway.audit.load.unclosed import unclosed
 from tollway.audit.model import TOP_LEVEL, Call, Facts, Finding, Idle, Suppression, Verdict
 from tollway.audit.prove.assume import assume
 
@@ -93,6 +94,8 @@ def _apply_all(sources: Sequence[Source], catalog: Catalog) -> list[Statement]:
     loose: list[Statement] = []
     for source in sources:
         catalog.search_path = ""
+        if lost := unclosed(source):
+            catalog.unknowns.append(lost)
         for stmt in statements(source, catalog.placeholders):
             apply(stmt, catalog, TOP_LEVEL)
             if stmt.word(0) not in _DDL or (stmt.word(1) == "table" and stmt.word(0) in ("create", "drop", "alter")):

@@ -56,7 +56,5 @@ root.__doc__ = DESCRIPTION + "."
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run a command and exit with its code."""
     given = list(sys.argv[1:] if arguments is None else arguments)
-    if given[:1] == ["audit"]:  # before our parser takes a `--` that is meant for the auditor's
-        sys.exit(guarded(lambda: audit.run(given[1:])))
     command = typer.main.get_command(app)
     sys.exit(guarded(lambda: command.main(given, prog_name="tollway", standalone_mode=False)))

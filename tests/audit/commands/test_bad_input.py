@@ -50,9 +50,13 @@ def deep(levels: int) -> str:
         ("a.sql", "\nupdate t set where;;;", None, ""),
         ("a.sql", "create function", None, ""),
         ("a.sql", "create function f() returns", INCOMPLETE, "a.sql:1"),
-        ("a.sql", "select $$ never closed", None, ""),
-        ("a.sql", "select '\\", None, ""),
-        ("a.sql", "/* never closed", None, ""),
+        ("a.sql", "\nselect $$ never closed", INCOMPLETE, "a.sql:2"),
+        ("a.sql", "select '\\", INCOMPLETE, "a.sql:1"),
+        ("a.sql", "select 1;\n/* never closed", INCOMPLETE, "a.sql:2"),
+        ("a.sql", "select 1;\n\nselect (2;\nselect 3;", INCOMPLETE, "a.sql:3"),
+        ("a.sql", 'select 1;\ndrop table "never;', INCOMPLETE, "a.sql:2"),
+        ("a.sql", "select 1; -- /* no comment, it's a remark\n", CLEAN, "0 places not read"),
+        ("a.sql", "/* a /* nested */ one */ select '(', $a$ ( $$ $a$; -- (", CLEAN, "0 places not read"),
         ("a.sql", "create trigger", None, ""),
         ("a.sql", "alter table; drop function; grant; create index; do;", None, ""),
         ("a.sql", ")))]]]} '' \"\" $$ $$ ;;; \x01\x02", None, ""),
@@ -223,7 +227,7 @@ def test_a_mistake_of_our_own_is_a_sentence_and_never_a_clean_result(put, run, m
         raise KeyError("oops")
 
     put("a.sql", TABLE)
-    monkeypatch.setattr("tollway.audit.commands.analyse", broken)
+    monkeypatch.setattr("tollway.audit.cli.app.analyse", broken)
 
     code, out, err = run("scan", "a.sql")
     assert (code, out) == (INCOMPLETE, "")

@@ -11,10 +11,12 @@ from pathlib import Path
 
 import pytest
 
-from tollway.audit import analysis
+from tollway.audit import analysis, config
 from tollway.audit.cache import store
-from tollway.audit.commands import Format
+from tollway.audit.cli import recall
+from tollway.audit.cli.inputs import Format
 from tollway.audit.parse import plpgsql
+from tollway.audit.rules import RULES
 
 
 @pytest.fixture
@@ -79,7 +81,7 @@ def test_what_changes_is_read_again(shop, run, parsed, file, text):
 
 def test_another_version_of_the_auditor_has_other_keys(shop, run, parsed, monkeypatch):
     run("scan", "db")
-    monkeypatch.setattr("tollway.audit.cache.inputs._code", lambda: "another")
+    monkeypatch.setattr("tollway.audit.cache.inputs.code", lambda: "another")
     run("scan", "db")
 
     assert len(parsed) == 6
@@ -174,3 +176,68 @@ def test_the_analysis_is_not_started_when_the_answer_is_known(shop, run, monkeyp
     monkeypatch.setattr(analysis, "read_sources", None)
 
     assert run("scan", "db") == cold
+
+
+HEAVY = (
+    "typer",
+    "rich",
+    "pydantic",
+    "postgast",
+    "psycopg",
+    "sqlalchemy",
+    "tollway.audit.analysis",
+    "tollway.audit.rules",
+    "tollway.cli.app",
+)
+
+
+@pytest.mark.parametrize("module", ["tollway", "tollway.audit"])
+@pytest.mark.parametrize("configured", [False, True])
+def test_a_warm_scan_loads_neither_a_parser_nor_a_rule(shop, module, configured):
+    """The start is most of what a warm scan costs: what it does not need it does not import."""
+    if configured:
+        append(shop, "tollway-audit.toml", 'ignore = ["BP014"]\nstate = ["shop.orders.status"]\n')
+    command = [sys.executable, "-X", "importtime", "-m", module, *(["audit"] if module == "tollway" else []), "scan", "db"]
+
+    def scan() -> tuple[int, str, set[str]]:
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        loaded = {line.rpartition("|")[2].strip() for line in done.stderr.splitlines()}
+        return done.returncode, done.stdout, {name for name in HEAVY if name in loaded}
+
+    cold, warm = scan(), scan()
+
+    assert {"typer", "postgast", "tollway.audit.analysis", "tollway.audit.rules"} <= cold[2]
+    assert warm == (*cold[:2], set())
+
+
+@pytest.mark.parametrize("broken", ["", "[]", "{", "null", '[["db"], [], null, null, "poem"]', "[1, 2, 3, 4, 5]", '[["db"], [], null]'])
+def test_a_command_line_that_is_kept_wrong_is_read_again(shop, run, cache_folder, broken):
+    cold = run("scan", "db")
+    (file,) = cache_folder.with_name(recall.LINES).iterdir()
+    kept = store.Cache(file.parent)
+    kept.put(file.stem, store.Answer(0, broken))
+
+    assert run("scan", "db") == cold
+
+
+def test_two_command_lines_have_two_answers(shop, run):
+    """Whatever is kept of one, the other is what it would be without."""
+    lines = [("scan", "db"), ("scan", "db", "--format", "json"), ("scan", "db", "db"), ("scan", "--", "db"), ("scan", "db", "--no-cache")]
+    first = [run(*line) for line in lines]
+
+    assert [run(*line) for line in lines] == first
+    assert first[0] != first[1]
+
+
+def test_a_wrong_configuration_is_told_by_a_warm_scan_too(shop, run):
+    run("scan", "db")
+    append(shop, "tollway-audit.toml", 'ignore = ["BP999"]\n')
+
+    code, out, err = run("scan", "db")
+
+    assert (code, out) == (2, "")
+    assert "BP999" in err
+
+
+def test_the_rules_are_known_by_their_files():
+    assert tuple(rule.ID for rule in RULES) == tuple(sorted(file.stem.upper() for file in config.RULE_FILES.glob("bp[0-9]*.py")))

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import typer
 
-from tollway.audit.commands import app
+from tollway.audit.cli.app import app
 from tollway.audit.config import read_config
 from tollway.audit.load.code import Source
 from tollway.audit.model import Status, Suppression

@@ -186,3 +186,18 @@ def test_a_payload_of_the_same_name_is_no_state(scan: Scan) -> None:
 
     assert len(report.writes) == 2
     assert report.changes == []
+
+
+@pytest.mark.parametrize("form", ["plain", "dynamic"])
+def test_a_columns_default_sets_the_state(scan: Scan, form: str) -> None:
+    """The insert names no state; the table does."""
+    table = "create table app.task (id int, state text not null default 'pending');"
+    if form == "dynamic":
+        table = f"create function app.make() returns void language plpgsql as $$ begin execute $q$ {table} $q$; end $$;"
+    report = scan(
+        f"{table}\ncreate function app.put() returns void language sql as $$ insert into app.task (id) values (1) $$;",
+        config='state = ["app.task.state"]',
+    )
+    (written,) = (w for w in report.document["writes"] if w["routine"] == "app.put")
+
+    assert (written["effect"], written["state_values"]) == ("state", ["pending"])

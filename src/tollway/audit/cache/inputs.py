@@ -26,7 +26,7 @@ _PACKAGE = Path(__file__).parents[1]
 def key(config: Config, paths: Sequence[str], python: Sequence[str], *more: str) -> str:
     """The key of an analysis. `more` is what else its answer depends on, such as the format."""
     today = datetime.now(UTC).date().isoformat()  # a suppression may end
-    told = [_code(), sys.version, str(Path.cwd()), today, _plain(config), *more]
+    told = [code(), sys.version, str(Path.cwd()), today, _plain(config), *more]
     hashed = hashlib.sha256(json.dumps(told).encode())
     for part in (*_sql(paths, config.exclude), *_python(python)):
         hashed.update(json.dumps(part).encode())
@@ -34,7 +34,7 @@ def key(config: Config, paths: Sequence[str], python: Sequence[str], *more: str)
 
 
 @cache
-def _code() -> str:
+def code() -> str:
     """The auditor itself: another version is another key, without a number that somebody forgets to raise."""
     hashed = hashlib.sha256()
     for file in sorted(_PACKAGE.rglob("*.py")):

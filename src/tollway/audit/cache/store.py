@@ -11,7 +11,6 @@ import json
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from tempfile import NamedTemporaryFile
 
 VERSION = 1
 MOST = 64
@@ -33,14 +32,14 @@ class Cache:
     folder: Path
 
     @classmethod
-    def usual(cls) -> Cache | None:
-        """The user's own; none without a home."""
+    def usual(cls, name: str = "audit") -> Cache | None:
+        """The user's own of this name; none without a home."""
         given = os.environ.get("XDG_CACHE_HOME", "")
         try:
             base = Path(given) if Path(given).is_absolute() else Path.home() / ".cache"
         except RuntimeError:
             return None
-        return cls(base / "tollway" / "audit")
+        return cls(base / "tollway" / name)
 
     def get(self, key: str) -> Answer | None:
         """The answer, if it is there, whole, and of this version."""
@@ -54,6 +53,8 @@ class Cache:
 
     def put(self, key: str, answer: Answer) -> None:
         """Keep an answer; whole or not at all."""
+        from tempfile import NamedTemporaryFile  # only who has an answer to keep needs it; it costs as much as reading one
+
         document = {"version": VERSION, "key": key, "exit_code": answer.exit_code, "output": answer.output, "digest": _digest(answer)}
         try:
             self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)

@@ -8,7 +8,8 @@ from typing import Annotated
 import typer
 
 from tollway.audit import baseline as known
-from tollway.audit.cli.pipeline import analyse, inputs, tell_unread
+from tollway.audit.cli.inputs import inputs
+from tollway.audit.cli.pipeline import analyse, tell_unread
 from tollway.audit.config import read_config
 
 

@@ -12,8 +12,9 @@ from typing import Annotated
 import typer
 
 from tollway.audit.analysis import Analysis, read
+from tollway.audit.cli.inputs import inputs
 from tollway.audit.cli.options import ConfigFile, Paths, Python
-from tollway.audit.cli.pipeline import inputs, judge
+from tollway.audit.cli.pipeline import judge
 from tollway.audit.compare import Revision, differences, revision
 from tollway.audit.compare.revision import relative
 from tollway.audit.compare.show import as_json, text

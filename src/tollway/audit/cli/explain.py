@@ -10,8 +10,9 @@ from typing import Annotated
 import typer
 
 from tollway.audit.analysis import Analysis
+from tollway.audit.cli.inputs import inputs
 from tollway.audit.cli.options import ConfigFile, Paths, Python
-from tollway.audit.cli.pipeline import analyse, inputs, tell_unread
+from tollway.audit.cli.pipeline import analyse, tell_unread
 from tollway.audit.config import read_config
 from tollway.audit.errors import ConfigError
 from tollway.audit.graph.targets import near, routines_named

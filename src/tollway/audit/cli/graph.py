@@ -7,8 +7,9 @@ from typing import Annotated
 
 import typer
 
+from tollway.audit.cli.inputs import inputs
 from tollway.audit.cli.options import ConfigFile, Paths, Python
-from tollway.audit.cli.pipeline import analyse, inputs, tell_unread
+from tollway.audit.cli.pipeline import analyse, tell_unread
 from tollway.audit.config import read_config
 from tollway.audit.graph import build
 from tollway.audit.graph.draw import as_json, dot, mermaid

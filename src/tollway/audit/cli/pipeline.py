@@ -9,24 +9,10 @@ import typer
 
 from tollway.audit.analysis import Analysis, read
 from tollway.audit.config import Config, Requirement
-from tollway.audit.errors import ConfigError
 from tollway.audit.prove.ladder import prove
 from tollway.audit.rules import check
 from tollway.audit.rules.candidates import strong
 from tollway.audit.suppress.apply import unread
-
-
-def inputs(settings: Config, paths: Sequence[str] | None, python: Sequence[str] | None) -> tuple[list[str], list[str]]:
-    """The SQL and the Python to read: of the command line, else of the configuration.
-
-    Raises:
-        ConfigError: neither names any.
-    """
-    given = list(paths or settings.paths)
-    packages = list(dict.fromkeys([*(python or ()), *settings.python]))
-    if not given and not packages:
-        raise ConfigError("nothing to read", "name SQL files or folders, or set paths in the configuration")
-    return given, packages
 
 
 def analyse(settings: Config, paths: Sequence[str], python: Sequence[str] = (), inferred: Sequence[Requirement] = ()) -> Analysis:
