@@ -73,6 +73,7 @@ POOLS: dict[str, Callable[[random.Random, str, Scene], Any]] = {
     "uuid": _uuid,
     "integer": _integer,
     "bigint": _bigint,
+    "double precision": lambda pick, _n, _s: pick.choice((0.0, 1.5, -1.0, 1e308, float("inf"), float("nan"))),
     "boolean": lambda pick, _n, _s: pick.choice((True, False)),
     "timestamp with time zone": lambda pick, _n, _s: pick.choice(TIMES),
     "jsonb": _jsonb,

@@ -136,7 +136,8 @@ class Calls(World):
             raise Refused("P0001")
         task, state = self._run(queue, run)
         self._may(task, run, "cancelled" if task.state == "cancelled" else state, epoch)
-        task.lease = self.now + seconds
+        asked = self.now + seconds
+        task.lease = asked if epoch is None else max(task.lease or 0, asked)
 
     def _run(self, queue: str, run: Run) -> tuple[Task, str]:
         task = self.find(queue, run[0])
