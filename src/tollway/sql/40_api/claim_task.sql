@@ -3,7 +3,7 @@
 -- Called by  worker, through claim_tasks or worker_sync; SDKs
 -- Locks      task rows, all with SKIP LOCKED: a claim never waits
 -- Moves      pending, sleeping -> running; an expired lease as fail_run does; a cancellation rule -> cancelled
--- Raises     42P01 no such queue · TW304 worker name
+-- Raises     42P01 no such queue · TW301 marks · TW304 worker name
 -- Retry      safe: what was claimed is returned again by worker_sync, or recovered when its lease ends
 create or replace function absurd.claim_task(
   p_queue_name     text,
