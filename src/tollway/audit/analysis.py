@@ -31,6 +31,9 @@ class Analysis:
     states: list[State]
     inferred: bool
     bodies: dict[str, Body] = field(default_factory=dict)
+    """By id; of overloads with as many arguments, one."""
+    overloads: list[Body] = field(default_factory=list)
+    """Every body."""
     verdicts: list[Verdict] = field(default_factory=list)
     findings: list[Finding] = field(default_factory=list)
     files: int = 0
@@ -85,7 +88,9 @@ def read_sources(config: Config, sources: Sequence[Source], python: Sequence[str
     states = configured(config.state) if config.state else infer(catalog, facts.writes)
     facts.writes[:] = [classify(write, states, catalog) for write in facts.writes]
     bodies = {body.routine.id: body for body in known.values()}
-    return Analysis(config, facts, catalog, states, not config.state, bodies, files=len(sources), texts=list(sources), python=tuple(python))
+    return Analysis(
+        config, facts, catalog, states, not config.state, bodies, list(known.values()), files=len(sources), texts=list(sources), python=tuple(python)
+    )
 
 
 def _apply_all(sources: Sequence[Source], catalog: Catalog) -> list[Statement]:

@@ -34,6 +34,8 @@ class RawWrite:
     returning: bool = False
     where: tuple[int, int] = (0, 0)
     upsert: bool = False
+    events: list[str] = field(default_factory=list)
+    """Of a MERGE: its actions."""
     selected: bool = False
     """The rows come from a query, so there may be none."""
 
@@ -291,6 +293,8 @@ def _merge(stmt: Statement, i: int) -> Iterator[RawWrite]:
     write = RawWrite("merge", relation, i, selected=True)
     while (at := _find(tokens, at, end, frozenset({"then"}))) < end:
         action, stop = stmt.word(at + 1), _find(tokens, at + 1, end, frozenset({"when", "returning"}))
+        if action in ("insert", "update", "delete"):
+            write.events.append(action)
         if action == "update":
             _assignments(stmt, at + 3, stop, write)
         elif action == "insert":

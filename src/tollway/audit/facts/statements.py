@@ -45,6 +45,7 @@ def writes_of(stmt: Statement, routine: Routine | None, catalog: Catalog, owner:
             cte=raw.cte,
             keyed=_keyed(stmt, raw.where),
             upsert=raw.upsert,
+            events=tuple(dict.fromkeys(raw.events)),
             partial=raw.selected and case_may_be_null(stmt) and _drops_nulls(stmt),
         )
     yield from removals_of(stmt, routine, catalog, owner, guards)

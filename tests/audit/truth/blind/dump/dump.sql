@@ -115,7 +115,7 @@ CREATE TABLE app.booking_2025 (
 );
 CREATE TABLE app.booking_audit (booking_id bigint, status text, at timestamp with time zone DEFAULT now());
 CREATE TABLE app."Booking Archive" (id bigint, guest bigint, day date, status text);
-CREATE TABLE app.guest ("guestId" bigint NOT NULL, note text);
+CREATE TABLE app.guest ("guestId" bigint PRIMARY KEY, note text);
 CREATE TABLE app.room (no integer NOT NULL, state text, CONSTRAINT room_state CHECK ((state = ANY (ARRAY['clean'::text, 'dirty'::text, 'out'::text]))));
 CREATE TABLE app.room_feed (no integer, gone boolean);
 
