@@ -17,11 +17,15 @@ _DYNAMIC = 0.95
 
 def canonical(name: str, catalog: Catalog, routine: Routine | None) -> str:
     """A relation's name as its table was created, found through the search_path where it has no schema."""
-    if "." in name or name in catalog.tables:
+    if name in catalog.tables:
+        return name
+    if name in catalog.renamed:
+        return catalog.renamed[name]
+    if "." in name:
         return name
     for schema in routine.search_path.split(",") if routine else []:
-        if f"{schema.strip()}.{name}" in catalog.tables:
-            return f"{schema.strip()}.{name}"
+        if (full := f"{schema.strip()}.{name}") in catalog.tables or full in catalog.renamed:
+            return catalog.renamed.get(full, full) if full not in catalog.tables else full
     homes = [t for t in catalog.tables if short(t) == name]
     return homes[0] if len(homes) == 1 else catalog.qualify(name)
 
@@ -30,16 +34,17 @@ def writes_of(stmt: Statement, routine: Routine | None, catalog: Catalog, owner:
     """The writes of a statement, without their bearing on states, which needs the whole schema."""
     for raw in read_writes(stmt):
         dynamic = stmt.code.dynamic
-        columns = tuple(raw.columns) + (("*",) if raw.open_columns else ())
+        relation = canonical(raw.relation, catalog, routine)
+        columns = tuple(catalog.column_now(relation, c) for c in raw.columns) + (("*",) if raw.open_columns else ())
         yield Write(
             routine=owner,
             verb=raw.verb,
-            relation=canonical(raw.relation, catalog, routine),
+            relation=relation,
             columns=columns,
             span=stmt.code.span(stmt.tokens[raw.index].start, via="dynamic" if dynamic else ""),
             dynamic=dynamic,
             confidence=_DYNAMIC if dynamic else 1.0,
-            values=tuple((c, v) for c, vs in raw.values.items() for v in vs),
+            values=tuple((catalog.column_now(relation, c), v) for c, vs in raw.values.items() for v in vs),
             guards=guards,
             returned=raw.returning and (not raw.cte or _used(stmt.tokens, raw.cte)),
             cte=raw.cte,
