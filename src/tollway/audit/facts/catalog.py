@@ -41,6 +41,7 @@ class Body:
     code: Code | None = None
     tree: Node | None = None
     statement: Statement | None = None
+    """The parameters as written, for the calls in their defaults."""
 
 
 @dataclass(slots=True)

@@ -13,6 +13,7 @@ from tollway.audit.load.split import Statement
 from tollway.audit.load.tokens import literal
 from tollway.audit.model import Routine
 from tollway.audit.parse.names import close_of, commas, name_at, same_relation
+from tollway.audit.parse.plpgsql import sub
 
 _NOISE = frozenset(
     {"or", "replace", "temp", "temporary", "unlogged", "global", "local", "recursive", "constraint", "event", "materialized", "foreign"}
@@ -111,7 +112,10 @@ def _rule(stmt: Statement, catalog: Catalog, at: int) -> Body | None:
     for i, token in enumerate(stmt.tokens):
         if token.word == "do" and token.kind == "name":
             span = stmt.code.span(0, len(stmt.code.text))
-            rest = stmt.code.slice(stmt.tokens[i].end, stmt.tokens[-1].end)
+            at = i + 1 + (stmt.word(i + 1) in ("also", "instead"))
+            several = stmt.word(at) == "("
+            last = close_of(stmt.tokens, at) if several else len(stmt.tokens)
+            rest = sub(stmt, at + several, last).code
             routine = Routine(f"rule {name}/0", f"rule {name}", (), span, span.end, "sql")
             body = Body(routine, (), rest, read_tree(routine, rest, catalog))
             catalog.bodies[routine.id] = body

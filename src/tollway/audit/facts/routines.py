@@ -44,7 +44,7 @@ def read_routine(stmt: Statement, i: int, catalog: Catalog, origin: str) -> Body
         origin="dynamic" if origin == "dynamic" else "file",
         min_args=needed,
     )
-    body = Body(routine, tuple(params), code)
+    body = Body(routine, tuple(params), code, statement=sub(stmt, paren, close + 1))
     if code is not None:
         body.tree = read_tree(routine, code, catalog)
     elif language not in _NO_BODY:

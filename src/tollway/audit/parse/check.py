@@ -38,6 +38,22 @@ def writes_counted(stmt: Statement) -> int | None:
     return sum(1 for raw in tree.stmts for name in _kinds(raw.stmt) if name in _WRITES)
 
 
+def statements_begun(stmt: Statement) -> int:
+    """How many writes the words of a text begin, where Postgres cannot parse it: INSERT INTO, DELETE FROM, MERGE INTO, UPDATE t SET."""
+    found = 0
+    for i, token in enumerate(stmt.tokens):
+        if token.kind != "name":
+            continue
+        follows = stmt.word(i + 1)
+        if token.word in ("insert", "merge"):
+            found += follows == "into"
+        elif token.word == "delete":
+            found += follows == "from"
+        elif token.word == "update" and follows not in ("set", "of", "on", "or", ""):
+            found += "set" in [stmt.word(k) for k in range(i + 2, min(i + 9, len(stmt.tokens)))]
+    return found
+
+
 def _kinds(message: Any) -> Iterator[str]:
     yield message.DESCRIPTOR.name
     for field, value in message.ListFields():
