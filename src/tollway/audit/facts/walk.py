@@ -41,8 +41,6 @@ class Walker:
     owner: str = TOP_LEVEL
     params: tuple[str, ...] = ()
     inlining: int = 0
-    muted: bool = False
-    """Only variables are followed; nothing is noted."""
 
     def body(self, body: Body) -> None:
         """Walk one routine."""
@@ -105,11 +103,11 @@ class Walker:
             else:
                 self.statement(node.code, env, guards, node, control=True)
             self._loop_variable(node, env)
-        if assigned(node.branches[0]):  # what the first round leaves is what the second finds; a third adds nothing new
-            muted, self.muted = self.muted, True
-            env = merge([env, self.nodes(node.branches[0], dict(env), guards)])
-            self.muted = muted
-        return merge([env, self.nodes(node.branches[0], env, (*guards, label))])
+        once = self.nodes(node.branches[0], dict(env), (*guards, label))
+        if not assigned(node.branches[0]):
+            return merge([env, once])
+        again = self.nodes(node.branches[0], dict(once), (*guards, label))  # with what the first round left; a third adds nothing new
+        return merge([env, once, again])
 
     def _loop_variable(self, node: Node, env: Env) -> None:
         assert node.code is not None
@@ -245,8 +243,6 @@ class Walker:
 
     def _run(self, code: Statement, env: Env, guards: tuple[str, ...], node: Node | None) -> None:
         """An EXECUTE: every text that it can run."""
-        if self.muted:
-            return
         self.statement(code, env, guards, node, control=True)
         end = using_at(code)
         given = code.code.text[code.tokens[0].start : code.tokens[0].end] if end == 1 else ""
@@ -257,8 +253,9 @@ class Walker:
             if not text.text.strip():
                 continue
             if text.text.strip().startswith(HOLE):
-                where = code.code.span(0)
-                self.facts.unknowns.append(Unknown("dynamic", self.owner, where, " ".join(code.code.text.split())[:120]))
+                told = Unknown("dynamic", self.owner, code.code.span(0), " ".join(code.code.text.split())[:120])
+                if self._fresh(told):
+                    self.facts.unknowns.append(told)
                 continue
             self.script(text, guards, node, "dynamic", self._using(code, end, env))
 
@@ -284,7 +281,7 @@ class Walker:
         self, stmt: Statement, env: Env, guards: tuple[str, ...], node: Node | None, *, control: bool = False, kind: CallKind = "direct"
     ) -> None:
         """Everything one statement or expression does by itself."""
-        if not stmt.tokens or self.muted:
+        if not stmt.tokens:
             return
         if not control and kind == "direct" and stmt.word(0) in _SEEN_HEADS and self.owner != TOP_LEVEL:
             body = apply(stmt, self.catalog, self.owner)
@@ -294,13 +291,13 @@ class Walker:
         facts = self.facts
         self._count(stmt)
         for write in writes_of(stmt, self.routine, self.catalog, self.owner, guards):
-            key = (write.key, self.owner, write.columns)
-            if key not in self.seen:
-                self.seen.add(key)
+            if self._fresh(write.key, self.owner, write.columns):
                 facts.writes.append(write)
                 _attach(node, write)
         idle = idle_spans(stmt)  # what stands there is told, and proves nothing
         for effect in notifications(stmt, self.owner, guards):
+            if not self._fresh(effect):
+                continue
             facts.effects.append(effect)
             _attach(None if within(effect.span, idle) else node, effect)
         if stmt.word(0) in ("create", "alter"):
@@ -319,7 +316,15 @@ class Walker:
         own = sum(1 for w in read_writes(stmt) if w.verb in ("insert", "update", "delete", "merge"))
         if counted != own:
             told = f"Postgres sees {counted} writes and the reader {own}: {' '.join(stmt.code.text.split())[:100]}"
-            self.facts.unknowns.append(Unknown("accounting", self.owner, stmt.code.span(0), told))
+            unclear = Unknown("accounting", self.owner, stmt.code.span(0), told)
+            if self._fresh(unclear):
+                self.facts.unknowns.append(unclear)
+
+    def _fresh(self, *key: object) -> bool:
+        """Whether this is told for the first time: a loop's body is walked twice."""
+        new = key not in self.seen
+        self.seen.add(key)
+        return new
 
     def defaults(self, stmt: Statement) -> None:
         """The calls in the DEFAULTs of a table: the table makes them, whoever inserts."""
@@ -350,9 +355,7 @@ class Walker:
             raw, owner, kind, guards, node, env = self.raw_calls[done]
             done += 1
             for call in resolve(raw, self.catalog, owner, kind, guards):
-                key = (call.source, call.target, call.span, call.kind)
-                if key not in self.seen:
-                    self.seen.add(key)
+                if self._fresh(call.source, call.target, call.span, call.kind):
                     self.facts.calls.append(call)
                     _attach(node, call)
                 at = self.executors.get(call.target)
