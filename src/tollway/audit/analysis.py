@@ -64,11 +64,12 @@ def read_sources(config: Config, sources: Sequence[Source], python: Sequence[str
     known = dict(catalog.bodies)
     for body in known.values():
         walker.body(body)
-    for stmt in loose:
+    for stmt, catalog.search_path in loose:
         if stmt.word(0) == "create":
             walker.defaults(stmt)
         else:
             walker.statement(stmt, {}, (), None)
+    catalog.search_path = ""
     for _ in range(_ROUNDS):
         if not walker.queue:
             break
@@ -93,15 +94,15 @@ def read_sources(config: Config, sources: Sequence[Source], python: Sequence[str
     )
 
 
-def _apply_all(sources: Sequence[Source], catalog: Catalog) -> list[Statement]:
-    """Bring the catalog to its final version; the statements that are no DDL are left over."""
-    loose: list[Statement] = []
+def _apply_all(sources: Sequence[Source], catalog: Catalog) -> list[tuple[Statement, str]]:
+    """Bring the catalog to its final version; the statements that are no DDL are left over, with their search_path."""
+    loose: list[tuple[Statement, str]] = []
     for source in sources:
         catalog.search_path = ""
         for stmt in statements(source, catalog.placeholders):
             apply(stmt, catalog, TOP_LEVEL)
             if stmt.word(0) not in _DDL or (stmt.word(1) == "table" and stmt.word(0) in ("create", "drop", "alter")):
-                loose.append(stmt)
+                loose.append((stmt, catalog.search_path))
     catalog.search_path = ""
     return loose
 

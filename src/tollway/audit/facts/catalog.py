@@ -95,11 +95,13 @@ class Catalog:
                 self.triggers[key] = replace(trigger, columns=tuple(new if c == old else c for c in trigger.columns))
 
     def column_now(self, relation: str, column: str) -> str:
-        """What a column is called at the end."""
+        """What a column is called at the end, and in the table below a view."""
         table = self.tables.get(relation)
         if table is None or column in table.columns:
             return column
-        return self.renamed_columns.get((relation, column), column)
+        column = self.renamed_columns.get((relation, column), column)
+        base = self.table(table.parent) if table.view and table.parent else None
+        return self.column_now(base.name, column) if base is not None and base is not table else column
 
     def qualify(self, name: str) -> str:
         """The name with the schema that the script's search_path gives it."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from tollway.audit.facts.binding import select_items
 from tollway.audit.facts.catalog import Body, Catalog, Table
 from tollway.audit.facts.routines import language_of, read_routine, read_tree, schemas
 from tollway.audit.facts.tables import alter_table, create_table, labels_of
@@ -64,6 +65,7 @@ def _create(stmt: Statement, catalog: Catalog, origin: str) -> Body | None:
         name, _ = name_at(stmt.tokens, at)
         name = catalog.qualify(name)
         catalog.tables[name] = Table(name, stmt.code.span(0), view=True, parent=_base(stmt, at))
+        _view_columns(stmt, at, name, catalog)
     elif kind == "trigger":
         create_trigger(stmt, at, catalog, origin)
     elif kind in ("type", "domain"):
@@ -75,6 +77,22 @@ def _create(stmt: Statement, catalog: Catalog, origin: str) -> Body | None:
     elif kind == "rule":
         return _rule(stmt, catalog, at)
     return None
+
+
+def _view_columns(stmt: Statement, at: int, name: str, catalog: Catalog) -> None:
+    """The columns of a view that have another name than in the table below."""
+    _, after = name_at(stmt.tokens, at)
+    given: list[str] = []
+    if stmt.word(after) == "(":
+        close = close_of(stmt.tokens, after)
+        given = [stmt.word(a) for a, _ in commas(stmt.tokens, after + 1, close)]
+        after = close + 1
+    start = next((i for i in range(after, len(stmt.tokens)) if stmt.word(i) == "select"), len(stmt.tokens))
+    for k, (alias, a, b) in enumerate(select_items(sub(stmt, start, len(stmt.tokens)))):
+        alias = given[k] if k < len(given) else alias
+        plain = all(t.kind in ("name", "quoted") or t.word == "." for t in stmt.tokens[start + a : start + b])
+        if alias and plain and b > a and alias != stmt.word(start + b - 1):
+            catalog.renamed_columns[name, alias] = stmt.word(start + b - 1)
 
 
 def _base(stmt: Statement, at: int) -> str:

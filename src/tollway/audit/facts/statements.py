@@ -17,6 +17,8 @@ _DYNAMIC = 0.95
 
 def canonical(name: str, catalog: Catalog, routine: Routine | None) -> str:
     """A relation's name as its table was created, found through the search_path where it has no schema."""
+    if (here := catalog.qualify(name)) in catalog.tables:
+        return here
     if name in catalog.tables:
         return name
     if name in catalog.renamed:
