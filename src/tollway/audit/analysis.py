@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from tollway.audit.config import Config
@@ -14,7 +14,7 @@ from tollway.audit.facts.walk import Walker
 from tollway.audit.load.code import Source
 from tollway.audit.load.files import load
 from tollway.audit.load.split import Statement, statements
-from tollway.audit.model import TOP_LEVEL, Call, Facts, Finding, Idle, Suppression, Verdict
+from tollway.audit.model import TOP_LEVEL, Call, Facts, Finding, Idle, Suppression, Verdict, Write
 from tollway.audit.prove.assume import assume
 
 _DDL = frozenset({"create", "drop", "alter", "do", "set", "grant", "revoke", "comment", "begin", "commit", "reset", "analyze"})
@@ -87,6 +87,7 @@ def read_sources(config: Config, sources: Sequence[Source], python: Sequence[str
         facts.add(_python(python, catalog))
     assume(config.assume, list(known.values()), facts)
     states = configured(config.state) if config.state else infer(catalog, facts.writes)
+    facts.writes[:] = _one_each(facts.writes)
     facts.writes[:] = [classify(write, states, catalog) for write in facts.writes]
     bodies = {body.routine.id: body for body in known.values()}
     return Analysis(
@@ -105,6 +106,29 @@ def _apply_all(sources: Sequence[Source], catalog: Catalog) -> list[tuple[Statem
                 loose.append((stmt, catalog.search_path))
     catalog.search_path = ""
     return loose
+
+
+def _one_each(writes: Sequence[Write]) -> list[Write]:
+    """One write for a statement and relation: its alternatives, which a computed text or a second round of a loop gives, are joined."""
+    found: dict[tuple[str, str], Write] = {}
+    for write in writes:
+        key = (write.routine, write.key)
+        known = found.get(key)
+        found[key] = write if known is None else _joined(known, write)
+    return list(found.values())
+
+
+def _joined(a: Write, b: Write) -> Write:
+    return replace(
+        a,
+        columns=tuple(dict.fromkeys(a.columns + b.columns)),
+        values=tuple(dict.fromkeys(a.values + b.values)),
+        events=tuple(dict.fromkeys(a.events + b.events)),
+        upsert=a.upsert or b.upsert,
+        returned=a.returned and b.returned,
+        keyed=a.keyed and b.keyed,
+        partial=a.partial or b.partial,
+    )
 
 
 def _trigger_calls(catalog: Catalog, facts: Facts) -> None:

@@ -161,7 +161,10 @@ def _set(write: RawWrite, name: str, value: list[str]) -> None:
 
 
 def literals(stmt: Statement, first: int, last: int) -> list[str]:
-    """The constants that an expression can give: of a literal, a CASE or a COALESCE. `?` for anything else among them."""
+    """The constants that an expression can give: of a literal, a CASE or a COALESCE.
+
+    `?v` or `?$1` for a variable or parameter, `?` for anything else among them.
+    """
     tokens = stmt.tokens
     while last - first > 2 and tokens[first].word == "(" and close_of(tokens, first) == last - 1:
         first, last = first + 1, last - 1
@@ -180,6 +183,8 @@ def literals(stmt: Statement, first: int, last: int) -> list[str]:
         return [v for a, b in commas(tokens, first + 2, close_of(tokens, first + 1)) for v in literals(stmt, a, b)]
     if head.word == "cast" and first + 1 < last:
         return literals(stmt, first + 2, _find(tokens, first + 2, last - 1, frozenset({"as"})))
+    if head.kind in ("name", "quoted", "param") and (last == first + 1 or tokens[first + 1].word == "::"):
+        return [f"?{head.word or stmt.code.text[head.start : head.end]}"]
     return ["?"]
 
 

@@ -290,8 +290,8 @@ class Walker:
                 return
         facts = self.facts
         self._count(stmt)
-        for write in writes_of(stmt, self.routine, self.catalog, self.owner, guards):
-            if self._fresh(write.key, self.owner, write.columns):
+        for write in writes_of(stmt, self.routine, self.catalog, self.owner, guards, env):
+            if self._fresh(write.key, self.owner, write.columns, write.values):
                 facts.writes.append(write)
                 _attach(node, write)
         idle = idle_spans(stmt)  # what stands there is told, and proves nothing
