@@ -184,9 +184,10 @@ def classify(write: Write, states: Sequence[State], catalog: Catalog) -> Write:
 
 def _defaults(write: Write, touched: Sequence[str], parents: Sequence[str], catalog: Catalog) -> Iterable[str]:
     """What a new row gets where the INSERT leaves a state out, or says DEFAULT."""
-    if write.verb != "insert" and "insert" not in write.events:
-        return
+    made = write.verb == "insert" or "insert" in write.events
     for column in touched:
+        if not made and (column, "default") not in write.values:
+            continue
         if (column in write.columns or "*" in write.columns) and (column, "default") not in write.values:
             continue
         for table in catalog.tables.values():
