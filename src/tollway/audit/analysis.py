@@ -91,7 +91,16 @@ def read_sources(config: Config, sources: Sequence[Source], python: Sequence[str
     facts.writes[:] = [classify(write, states, catalog) for write in facts.writes]
     bodies = {body.routine.id: body for body in known.values()}
     return Analysis(
-        config, facts, catalog, states, not config.state, bodies, list(known.values()), files=len(sources), texts=list(sources), python=tuple(python)
+        config,
+        facts,
+        catalog,
+        states,
+        not config.state,
+        bodies,
+        list(known.values()),
+        files=len(sources),
+        texts=list(sources),
+        python=tuple(python),
     )
 
 

@@ -47,8 +47,16 @@ def test_a_renamed_column_keeps_what_listens_to_it(scan: Scan) -> None:
 
 
 def test_a_table_or_schema_that_moves_is_found_at_its_new_place(scan: Scan) -> None:
-    moved = scan(LOGGED, "create schema core; alter table app.job set schema core; update core.job set state = 'a';", config=AUDIT.format("core.job.state"))
-    renamed = scan(LOGGED, "alter schema app rename to core; update core.job set state = 'a';", config=AUDIT.format("core.job.state").replace("app.log", "core.log"))
+    moved = scan(
+        LOGGED,
+        "create schema core; alter table app.job set schema core; update core.job set state = 'a';",
+        config=AUDIT.format("core.job.state"),
+    )
+    renamed = scan(
+        LOGGED,
+        "alter schema app rename to core; update core.job set state = 'a';",
+        config=AUDIT.format("core.job.state").replace("app.log", "core.log"),
+    )
 
     assert moved.statuses() == {"(top level)": "guaranteed"}
     assert renamed.statuses() == {"(top level)": "guaranteed"}
@@ -80,7 +88,9 @@ def test_a_renamed_trigger_function_is_still_the_trigger_s(scan: Scan) -> None:
 def test_an_attached_partition_has_the_state_and_the_triggers_of_its_parent(scan: Scan) -> None:
     parts = """create table app.job_1 (id int, state text); create table app.job_2 (id int, state text);
     alter table only app.job attach partition app.job_1 default; alter table app.job_1 attach partition app.job_2 default;"""
-    report = scan(LOGGED, parts, "update app.job_1 set state = 'a'; update app.job_2 set state = 'a';", config=AUDIT.format("app.job.state"))
+    report = scan(
+        LOGGED, parts, "update app.job_1 set state = 'a'; update app.job_2 set state = 'a';", config=AUDIT.format("app.job.state")
+    )
 
     assert [w[2] for w in report.changes] == ["app.job_1", "app.job_2"]
     assert {v["status"] for v in report.document["verdicts"]} == {"guaranteed"}
@@ -115,7 +125,11 @@ def test_a_view_s_column_is_the_state_under_another_name(scan: Scan) -> None:
 
 
 def test_every_form_of_search_path_is_understood(scan: Scan) -> None:
-    for path in ('set search_path to "$user", app', "set local search_path = 'app', public", "select pg_catalog.set_config('search_path', 'app', false)"):
+    for path in (
+        'set search_path to "$user", app',
+        "set local search_path = 'app', public",
+        "select pg_catalog.set_config('search_path', 'app', false)",
+    ):
         report = scan(f"{JOB} create table old.job (id int, state text); {path}; update job set state = 'x';")
 
         assert report.changes == [("(top level)", "update", "app.job")], path

@@ -168,7 +168,9 @@ def test_a_routine_that_executes_its_parameter_by_number_runs_what_its_callers_g
 
 
 def test_every_statement_of_a_rule_is_read(scan: Scan) -> None:
-    report = scan(f"{JOB} create rule r as on delete to app.log do also (delete from app.job where id = 1; update app.job set state = 'x');")
+    report = scan(
+        f"{JOB} create rule r as on delete to app.log do also (delete from app.job where id = 1; update app.job set state = 'x');"
+    )
 
     assert [w[1:] for w in report.writes] == [("delete", "app.job"), ("update", "app.job")]
 

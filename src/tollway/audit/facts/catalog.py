@@ -80,7 +80,8 @@ class Catalog:
         for relation, name in [k for k in self.triggers if k[0] == old]:
             self.triggers[new, name] = replace(self.triggers.pop((relation, name)), relation=new)
         self.fk_actions[:] = [
-            replace(f, relation=new if f.relation == old else f.relation, target=new if f.target == old else f.target) for f in self.fk_actions
+            replace(f, relation=new if f.relation == old else f.relation, target=new if f.target == old else f.target)
+            for f in self.fk_actions
         ]
 
     def rename_column(self, table: Table, old: str, new: str) -> None:

@@ -280,7 +280,11 @@ def _changes(write: Write) -> list[Change]:
     known = frozenset(values) if values and not {"?", "default"} & set(values) else frozenset()
     if write.verb == "insert" and not values:
         known = frozenset(write.state_values)
-    return [Change(event, write.state_columns, known, write.columns) for event in _events(write)]
+    others = {c: frozenset(v for name, v in write.values if name == c) for c, _ in write.values if c not in write.state_columns}
+    given = tuple((c, values) for c, values in others.items() if not {"?", "default", "null"} & values)
+    if write.upsert or write.verb == "merge":  # what one of its events sets, the other may not
+        given = ()
+    return [Change(event, write.state_columns, known, write.columns, given) for event in _events(write)]
 
 
 def prove(analysis: Analysis) -> list[Verdict]:

@@ -21,7 +21,9 @@ LIMIT = 24
 
 _SPEC = re.compile(r"%(?:(\d+)\$)?-?(?:\*|\d+)?([sIL%])")
 _PLAIN = re.compile(r"[a-z_][a-z0-9_$]*")
-_SAME = frozenset({"string_agg", "array_agg", "array", "lower", "trim", "btrim", "ltrim", "rtrim", "nullif", "text", "varchar", "regclass", "min", "max"})
+_SAME = frozenset(
+    {"string_agg", "array_agg", "array", "lower", "trim", "btrim", "ltrim", "rtrim", "nullif", "text", "varchar", "regclass", "min", "max"}
+)
 
 
 def _no_inline(_name: str, _args: list[Value]) -> Value | None:
