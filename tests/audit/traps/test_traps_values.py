@@ -15,7 +15,8 @@ BODIES = {
     ),
     "a variable that is set on one path only": (
         "q text;",
-        "if random() > 0.5 then q := 'update app.job set state = ''a'';'; end if; q := coalesce(q, '') || 'delete from app.job'; execute q;",
+        """if random() > 0.5 then q := 'update app.job set state = ''a'';'; end if;
+           q := coalesce(q, '') || 'delete from app.job'; execute q;""",
         [UPDATE, DELETE],
     ),
     "NULL is nothing for concat and format": (
@@ -25,7 +26,8 @@ BODIES = {
     ),
     "a loop that builds a text": (
         "q text := ''; part text;",
-        "foreach part in array array['update app.job set state = 1', 'delete from app.job'] loop q := q || part || ';'; end loop; execute q;",
+        """foreach part in array array['update app.job set state = 1', 'delete from app.job'] loop
+             q := q || part || ';'; end loop; execute q;""",
         [UPDATE, DELETE],
     ),
     "a separator that is empty in the first round": (

@@ -197,8 +197,8 @@ def _drop_routine(stmt: Statement, catalog: Catalog, name: str, after: int, stop
     for key in overloads:
         del catalog.bodies[key]
     if "cascade" in [t.word for t in stmt.tokens[-2:]] and not any(b.routine.name == name for b in catalog.bodies.values()):
-        for trigger in [k for k, t in catalog.triggers.items() if t.function == name]:
-            del catalog.triggers[trigger]
+        for hung in [k for k, t in catalog.triggers.items() if t.function == name]:
+            del catalog.triggers[hung]
 
 
 def _type_in(declared: str, written: str) -> bool:
@@ -215,20 +215,23 @@ def _alter(stmt: Statement, catalog: Catalog) -> None:
     elif kind == "type":
         _alter_type(stmt, catalog, name, after)
     elif kind in ("function", "procedure", "routine"):
-        after = close_of(stmt.tokens, after) + 1 if stmt.word(after) == "(" else after
-        if stmt.word(after) == "rename":
-            _rename(catalog, name, name_at(stmt.tokens, after + 2)[0])
-        elif stmt.word(after) == "set" and stmt.word(after + 1) == "schema":
-            _rename(catalog, name, f"{stmt.word(after + 2)}.{name.rsplit('.', 1)[-1]}")
-        elif stmt.word(after) == "set" and stmt.word(after + 1) == "search_path":
-            for body in [b for b in catalog.bodies.values() if b.routine.name == catalog.qualify(name)]:
-                body.routine = replace(body.routine, search_path=", ".join(schemas(stmt, after + 3)))
+        _alter_routine(stmt, catalog, name, close_of(stmt.tokens, after) + 1 if stmt.word(after) == "(" else after)
     elif kind == "trigger" and stmt.word(after) == "on":
         relation, to = name_at(stmt.tokens, after + 1)
         for key in [k for k in catalog.triggers if k[1] == name and same_relation(k[0], relation) and stmt.word(to) == "rename"]:
             catalog.triggers[key[0], stmt.word(to + 2)] = replace(catalog.triggers.pop(key), name=stmt.word(to + 2))
     elif kind == "schema" and stmt.word(after) == "rename":
         _rename_schema(catalog, name, stmt.word(after + 2))
+
+
+def _alter_routine(stmt: Statement, catalog: Catalog, name: str, after: int) -> None:
+    if stmt.word(after) == "rename":
+        _rename(catalog, name, name_at(stmt.tokens, after + 2)[0])
+    elif stmt.word(after) == "set" and stmt.word(after + 1) == "schema":
+        _rename(catalog, name, f"{stmt.word(after + 2)}.{name.rsplit('.', 1)[-1]}")
+    elif stmt.word(after) == "set" and stmt.word(after + 1) == "search_path":
+        for body in [b for b in catalog.bodies.values() if b.routine.name == catalog.qualify(name)]:
+            body.routine = replace(body.routine, search_path=", ".join(schemas(stmt, after + 3)))
 
 
 def _alter_type(stmt: Statement, catalog: Catalog, name: str, after: int) -> None:

@@ -288,17 +288,20 @@ class Walker:
             if body is not None:
                 self.queue.append(body)
                 return
-        facts = self.facts
         self._count(stmt)
         for write in writes_of(stmt, self.routine, self.catalog, self.owner, guards, env):
             if self._fresh(write.key, self.owner, write.columns, write.values):
-                facts.writes.append(write)
+                self.facts.writes.append(write)
                 _attach(node, write)
+        self._effects(stmt, guards, node, kind, env)
+
+    def _effects(self, stmt: Statement, guards: tuple[str, ...], node: Node | None, kind: CallKind, env: Env) -> None:
+        """Notifications and calls."""
         idle = idle_spans(stmt)  # what stands there is told, and proves nothing
         for effect in notifications(stmt, self.owner, guards):
             if not self._fresh(effect):
                 continue
-            facts.effects.append(effect)
+            self.facts.effects.append(effect)
             _attach(None if within(effect.span, idle) else node, effect)
         if stmt.word(0) in ("create", "alter"):
             self.defaults(stmt)

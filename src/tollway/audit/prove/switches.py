@@ -35,9 +35,7 @@ def switches(bodies: Iterable[Body]) -> Mapping[str, list[Switch]]:
     """For each routine that switches triggers off, which ones."""
     found: dict[str, list[Switch]] = {}
     for body in bodies:
-        if body.code is None or "trigger" not in (text := body.code.text).lower() and "replica" not in text.lower():
-            continue
-        text = _COMMENT.sub(" ", text)
+        text = _COMMENT.sub(" ", body.code.text) if body.code is not None else ""
         mine = [Switch(replica=True)] if _REPLICA.search(text) else []
         mine += [Switch(_table(m[1] or ""), _trigger(m[2])) for m in _DISABLE.finditer(text)]
         if mine:

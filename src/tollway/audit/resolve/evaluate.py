@@ -183,14 +183,8 @@ class Evaluator:
         word = short(name)
         if word == "format" and args:
             return self._format(args)
-        if word == "concat":
-            return self._join([self._or_empty(a, b) for a, b in args])
-        if word == "concat_ws" and len(args) > 1:
-            separator = self.value(*args[0])
-            values: list[Value] = []
-            for a, b in args[1:]:
-                values += [separator, self._or_empty(a, b)] if values else [self._or_empty(a, b)]
-            return self._join(values)
+        if word in ("concat", "concat_ws", "array_to_string") and args:
+            return self._glued(word, args)
         if word == "coalesce":
             return [alternative for a, b in args for alternative in self.value(a, b)][:LIMIT]
         if word in _SAME and args:
@@ -199,8 +193,6 @@ class Evaluator:
             return [self._identifier(v, first) for v in self.value(*args[0])]
         if word in ("unnest", "string_to_table", "regexp_split_to_table"):
             return self.elements(*((first, last) if word != "unnest" else args[0])) or [self._hole(first)]
-        if word == "array_to_string" and len(args) > 1:
-            return self._array_text(args, first)
         if word in ("quote_literal", "quote_nullable") and args:
             return [self._quoted(v, first) for v in self.value(*args[0])]
         if word in ("replace", "upper", "left", "substr", "substring"):
@@ -208,10 +200,20 @@ class Evaluator:
         inlined = self.inline(name, [self.value(a, b) for a, b in args])
         return inlined or [self._hole(first)]
 
+    def _glued(self, word: str, args: list[tuple[int, int]]) -> Value:
+        """concat, concat_ws and array_to_string, for which NULL is nothing."""
+        if word == "array_to_string":
+            return self._array_text(args)
+        separator = [self.value(*args[0])] if word == "concat_ws" else []
+        values: list[Value] = []
+        for a, b in args[len(separator) :]:
+            values += [*separator, self._or_empty(a, b)] if values else [self._or_empty(a, b)]
+        return self._join(values)
+
     def _or_empty(self, a: int, b: int) -> Value:
         return self.value(a, b) or [self._text("", a)]
 
-    def _array_text(self, args: list[tuple[int, int]], first: int) -> Value:
+    def _array_text(self, args: list[tuple[int, int]]) -> Value:
         """array_to_string: of an ARRAY[...], of what a query gives, or of a list that is not known."""
         (a, b), separator = args[0], self.value(*args[1])
         if self.stmt.word(a) == "array" and self.stmt.word(a + 1) == "[":
