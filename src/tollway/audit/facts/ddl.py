@@ -171,8 +171,8 @@ def _drop(stmt: Statement, catalog: Catalog) -> None:
         elif kind in ("table", "view") and "*" not in name:
             _drop_table(catalog, name)
         elif kind == "schema":
-            for key in [k for k, b in catalog.bodies.items() if b.routine.name.startswith(f"{name}.")]:
-                del catalog.bodies[key]
+            for hung in [k for k, b in catalog.bodies.items() if b.routine.name.startswith(f"{name}.")]:
+                del catalog.bodies[hung]
             for table in [t for t in catalog.tables if t.startswith(f"{name}.")]:
                 _drop_table(catalog, table)
 
