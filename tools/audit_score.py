@@ -1,8 +1,9 @@
-"""Measure the auditor against what a person found in two published schemas: precision and recall.
+"""Measure the auditor against what a person found in two published schemas, and in schemas written to trip it: precision and recall.
 
     python tools/audit_score.py            one line a measure; exit 1 below a limit, 3 when a wheel cannot be had
 
 The truth is in tests/audit/truth. It was written by reading, before the auditor existed; `corrections` tells what was mended since.
+Those in tests/audit/truth/blind were written, schema and truth together, before the auditor ever read them.
 The wheels are downloaded once, of pinned versions, into .cache/audit; nothing of them is kept in the repository.
 """
 
@@ -15,6 +16,7 @@ import sys
 import tempfile
 import zipfile
 from collections import Counter
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -22,7 +24,7 @@ from typing import Any
 ROOT = Path(__file__).resolve().parent.parent
 TRUTH = ROOT / "tests" / "audit" / "truth"
 CACHE = ROOT / ".cache" / "audit"
-WRITE_RECALL, WRITE_PRECISION, CALL_RECALL = 1.0, 0.95, 0.98
+WRITE_RECALL, WRITE_PRECISION, CALL_RECALL, VERDICTS = 1.0, 0.95, 0.98, 0.95
 
 
 class Unreachable(Exception):
@@ -82,14 +84,23 @@ def constant(code: str, name: str) -> str:
     raise LookupError(name)
 
 
-def scan(schema: Path, states: list[str], python: list[Path]) -> dict[str, Any]:
-    """The auditor's JSON, through the public command."""
-    config = schema.with_name("score.toml")
-    config.write_text(f"state = {json.dumps(states)}\n", "utf-8")
-    command = [sys.executable, "-m", "tollway.audit", "scan", str(schema), "--config", str(config), "--format", "json"]
-    for path in python:
-        command += ["--python", str(path)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+def configuration(truth: dict[str, Any]) -> str:
+    """The states and the required effects of a truth, as TOML."""
+    lines = [f"state = {json.dumps(truth['states'])}"]
+    for need in truth.get("require", ()):
+        lines += ["[[require]]", *(f"{key} = {json.dumps(value)}" for key, value in need.items())]
+    return "\n".join(lines) + "\n"
+
+
+def scan(truth: dict[str, Any], sql: list[str], python: list[str], folder: Path) -> dict[str, Any]:
+    """The auditor's JSON, through the public command, run in a folder."""
+    with tempfile.TemporaryDirectory() as temporary:
+        config = Path(temporary) / "score.toml"
+        config.write_text(configuration(truth), "utf-8")
+        command = [sys.executable, "-m", "tollway.audit", "scan", "--no-cache", *sql, "--config", str(config), "--format", "json"]
+        for path in python:
+            command += ["--python", path]
+        done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=folder)
     if not done.stdout:
         raise RuntimeError(done.stderr)
     report: dict[str, Any] = json.loads(done.stdout)
@@ -111,14 +122,63 @@ def measure(truth: dict[str, Any]) -> list[Measure]:
         folder = Path(temporary)
         schema = unpack(truth, folder)
         python = truth.get("python")
-        report = scan(schema, truth["states"], [folder / python["member"], folder / Path(python["queries"]).parent] if python else [])
+        packages = [str(folder / python["member"]), str(folder / Path(python["queries"]).parent)] if python else []
+        report = scan(truth, [str(schema)], packages, folder)
         here = str(schema)
         measures = [_writes(truth, report, here), _calls(truth, report, here), _lines(truth, report, here)]
         if truth["triggers"]:
             measures.append(_triggers(truth, report))
         if python:
             measures += _python(python, report)
+        expected = {(_name(w["function"]), w["line"], e): s for w in truth["state_writes"] for e, s in w.get("verdicts", {}).items()}
+        measures += [_verdicts(expected, report, here), _unaccounted(truth, report, here)]
     return measures
+
+
+def measure_blind(folder: Path) -> list[Measure]:
+    """Every measure of one schema of our own: each write and call with its file and line."""
+    truth = json.loads((folder / "truth.json").read_text("utf-8"))
+    report = scan(truth, truth["sql"], truth["python"], folder)
+    written = [w for w in report["writes"] if w["verb"] not in {"drop", "detach", "alter"}]
+    told = [w for w in truth["writes"] if w["verb"] != "alter"]
+    measures = [
+        compare("state writes", _places(w for w in told if w["effect"] != "other"), _places(w for w in written if w["effect"] != "other")),
+        compare("all writes", _places(told), _places(written)),
+    ]
+    kinds = {"direct", "dynamic", "cron", "default", "python"}
+    calls = Counter({f"{c['from']} -> {c['to']}": 1 for c in truth["calls"]})
+    found = {f"{_bare(c['from_id'])} -> {_bare(c['to_id'])}" for c in report["calls"] if c["kind"] in kinds and "/" in c["to_id"]}
+    measures.append(compare("calls", calls, Counter(found)))
+    expected = {(w["routine"], w["line"], e): s for w in truth["writes"] for e, s in w.get("verdicts", {}).items()}
+    measures += [_verdicts(expected, report), _unaccounted(truth, report)]
+    return measures
+
+
+def _bare(name: str) -> str:
+    return name.removeprefix("public.")
+
+
+def _places(writes: Iterable[dict[str, Any]]) -> Counter[str]:
+    return Counter(f"{w['file']}:{w['line']} {_bare(w.get('routine_id', w['routine']))} {w['verb']} {_bare(w['relation'])}" for w in writes)
+
+
+def _verdicts(expected: dict[tuple[str, int, str], str], report: dict[str, Any], here: str = "") -> Measure:
+    """How many verdicts are what a reader says, of those that the truth tells."""
+    name = _name if here else _bare
+    found = {
+        (name(v["write"]["routine_id"]), v["write"]["line"], v["effect"]): v["status"]
+        for v in report["verdicts"]
+        if v["write"]["verb"] not in {"drop", "detach"} and here in ("", v["write"]["file"])
+    }
+    missed = [f"{key}: {status}, not {found.get(key, 'judged')}" for key, status in expected.items() if found.get(key) != status]
+    return Measure("verdicts", len(expected), len(expected), missed)
+
+
+def _unaccounted(truth: dict[str, Any], report: dict[str, Any], here: str = "") -> Measure:
+    """What could not be read, and no truth expects."""
+    told = {(u["kind"], u["line"]) for u in truth.get("unknowns", ())}
+    seen = [u for u in report["unknowns"] if here in ("", u["file"]) and (u["kind"], u["line"]) not in told]
+    return Measure("nothing unaccounted", 1, 1, [f"{u['kind']} {u['file']}:{u['line']} {u['detail']}" for u in seen])
 
 
 def _writes(truth: dict[str, Any], report: dict[str, Any], here: str) -> Measure:
@@ -178,7 +238,7 @@ def below(measures: list[Measure]) -> list[str]:
     """The measures that miss their limit, in words."""
     failed = []
     for m in measures:
-        recall = CALL_RECALL if m.name == "calls" else WRITE_RECALL
+        recall = {"calls": CALL_RECALL, "verdicts": VERDICTS}.get(m.name, WRITE_RECALL)
         if m.recall < recall:
             failed.append(f"{m.name}: recall {m.recall:.3f} is below {recall}; missed: {', '.join(m.missed)}")
         if m.precision < WRITE_PRECISION:
@@ -188,17 +248,19 @@ def below(measures: list[Measure]) -> list[str]:
 
 def main() -> int:
     failed: list[str] = []
-    for file in sorted(TRUTH.glob("*.json")):
-        truth = json.loads(file.read_text("utf-8"))
+    jobs: list[tuple[str, Callable[[Any], list[Measure]], Any]]
+    jobs = [(file.stem, measure, json.loads(file.read_text("utf-8"))) for file in sorted(TRUTH.glob("*.json"))]
+    jobs += [(file.parent.name, measure_blind, file.parent) for file in sorted(TRUTH.glob("blind/*/truth.json"))]
+    for name, measured, given in jobs:
         try:
-            measures = measure(truth)
+            measures = measured(given)
         except Unreachable as error:
             print(error, file=sys.stderr)
             return 3
         for m in measures:
             counts = f"{m.expected} true, {m.found} found"
-            print(f"{truth['package']:22} {m.name:22} recall {m.recall:.3f} precision {m.precision:.3f} ({counts})")
-        failed += [f"{truth['package']}: {line}" for line in below(measures)]
+            print(f"{name:22} {m.name:22} recall {m.recall:.3f} precision {m.precision:.3f} ({counts})")
+        failed += [f"{name}: {line}" for line in below(measures)]
     print("\n".join(failed))
     return 1 if failed else 0
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from tollway.audit.config import Config
@@ -15,7 +15,7 @@ from tollway.audit.load.code import Source
 from tollway.audit.load.files import load
 from tollway.audit.load.split import Statement, statements
 from tollway.audit.load.unclosed import unclosed
-from tollway.audit.model import TOP_LEVEL, Call, Facts, Finding, Idle, Suppression, Verdict
+from tollway.audit.model import TOP_LEVEL, Call, Facts, Finding, Idle, Suppression, Verdict, Write
 from tollway.audit.prove.assume import assume
 
 _DDL = frozenset({"create", "drop", "alter", "do", "set", "grant", "revoke", "comment", "begin", "commit", "reset", "analyze"})
@@ -32,6 +32,9 @@ class Analysis:
     states: list[State]
     inferred: bool
     bodies: dict[str, Body] = field(default_factory=dict)
+    """By id; of overloads with as many arguments, one."""
+    overloads: list[Body] = field(default_factory=list)
+    """Every body."""
     verdicts: list[Verdict] = field(default_factory=list)
     findings: list[Finding] = field(default_factory=list)
     files: int = 0
@@ -62,11 +65,12 @@ def read_sources(config: Config, sources: Sequence[Source], python: Sequence[str
     known = dict(catalog.bodies)
     for body in known.values():
         walker.body(body)
-    for stmt in loose:
+    for stmt, catalog.search_path in loose:
         if stmt.word(0) == "create":
             walker.defaults(stmt)
         else:
             walker.statement(stmt, {}, (), None)
+    catalog.search_path = ""
     for _ in range(_ROUNDS):
         if not walker.queue:
             break
@@ -84,14 +88,26 @@ def read_sources(config: Config, sources: Sequence[Source], python: Sequence[str
         facts.add(_python(python, catalog))
     assume(config.assume, list(known.values()), facts)
     states = configured(config.state) if config.state else infer(catalog, facts.writes)
+    facts.writes[:] = _one_each(facts.writes)
     facts.writes[:] = [classify(write, states, catalog) for write in facts.writes]
     bodies = {body.routine.id: body for body in known.values()}
-    return Analysis(config, facts, catalog, states, not config.state, bodies, files=len(sources), texts=list(sources), python=tuple(python))
+    return Analysis(
+        config,
+        facts,
+        catalog,
+        states,
+        not config.state,
+        bodies,
+        list(known.values()),
+        files=len(sources),
+        texts=list(sources),
+        python=tuple(python),
+    )
 
 
-def _apply_all(sources: Sequence[Source], catalog: Catalog) -> list[Statement]:
-    """Bring the catalog to its final version; the statements that are no DDL are left over."""
-    loose: list[Statement] = []
+def _apply_all(sources: Sequence[Source], catalog: Catalog) -> list[tuple[Statement, str]]:
+    """Bring the catalog to its final version; the statements that are no DDL are left over, with their search_path."""
+    loose: list[tuple[Statement, str]] = []
     for source in sources:
         catalog.search_path = ""
         if lost := unclosed(source):
@@ -99,9 +115,32 @@ def _apply_all(sources: Sequence[Source], catalog: Catalog) -> list[Statement]:
         for stmt in statements(source, catalog.placeholders):
             apply(stmt, catalog, TOP_LEVEL)
             if stmt.word(0) not in _DDL or (stmt.word(1) == "table" and stmt.word(0) in ("create", "drop", "alter")):
-                loose.append(stmt)
+                loose.append((stmt, catalog.search_path))
     catalog.search_path = ""
     return loose
+
+
+def _one_each(writes: Sequence[Write]) -> list[Write]:
+    """One write for a statement and relation: its alternatives, which a computed text or a second round of a loop gives, are joined."""
+    found: dict[tuple[str, str], Write] = {}
+    for write in writes:
+        key = (write.routine, write.key)
+        known = found.get(key)
+        found[key] = write if known is None else _joined(known, write)
+    return list(found.values())
+
+
+def _joined(a: Write, b: Write) -> Write:
+    return replace(
+        a,
+        columns=tuple(dict.fromkeys(a.columns + b.columns)),
+        values=tuple(dict.fromkeys(a.values + b.values)),
+        events=tuple(dict.fromkeys(a.events + b.events)),
+        upsert=a.upsert or b.upsert,
+        returned=a.returned and b.returned,
+        keyed=a.keyed and b.keyed,
+        partial=a.partial or b.partial,
+    )
 
 
 def _trigger_calls(catalog: Catalog, facts: Facts) -> None:

@@ -86,6 +86,8 @@ class Write:
     """Its WHERE pins rows by a key."""
     upsert: bool = False
     """An insert that may turn into an update (ON CONFLICT DO UPDATE)."""
+    events: tuple[str, ...] = ()
+    """Of a MERGE: what it can do with a row (insert, update, delete)."""
     partial: bool = False
     """Its rows come from a CASE that may give NULL, and those with NULL are left out."""
 

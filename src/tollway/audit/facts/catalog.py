@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from tollway.audit.load.code import Code
 from tollway.audit.load.split import Statement
@@ -41,6 +41,7 @@ class Body:
     code: Code | None = None
     tree: Node | None = None
     statement: Statement | None = None
+    """The parameters as written, for the calls in their defaults."""
 
 
 @dataclass(slots=True)
@@ -58,6 +59,50 @@ class Catalog:
     unknowns: list[Unknown] = field(default_factory=list)
     search_path: str = ""
     placeholders: dict[str, str] = field(default_factory=dict)
+    renamed: dict[str, str] = field(default_factory=dict)
+    """Former names of tables."""
+    renamed_columns: dict[tuple[str, str], str] = field(default_factory=dict)
+    """(table, former name) of columns."""
+
+    def rename_table(self, old: str, new: str) -> None:
+        """Everything that hangs on a table goes with it to its new name."""
+        table = self.tables.pop(old, None)
+        if table is None:
+            return
+        table.name = new
+        self.tables[new] = table
+        self.renamed.pop(new, None)
+        self.renamed = {k: new if v == old else v for k, v in self.renamed.items()} | {old: new}
+        for column in [k for k in self.renamed_columns if k[0] == old]:
+            self.renamed_columns[new, column[1]] = self.renamed_columns.pop(column)
+        for child in self.tables.values():
+            child.parent = new if child.parent == old else child.parent
+        for relation, name in [k for k in self.triggers if k[0] == old]:
+            self.triggers[new, name] = replace(self.triggers.pop((relation, name)), relation=new)
+        self.fk_actions[:] = [
+            replace(f, relation=new if f.relation == old else f.relation, target=new if f.target == old else f.target)
+            for f in self.fk_actions
+        ]
+
+    def rename_column(self, table: Table, old: str, new: str) -> None:
+        """The column, and the UPDATE OF of the triggers that listen to it."""
+        column = table.columns.pop(old, None) or Column(old)
+        column.name = new
+        table.columns[new] = column
+        self.renamed_columns = {k: new if k[0] == table.name and v == old else v for k, v in self.renamed_columns.items()}
+        self.renamed_columns[table.name, old] = new
+        for key, trigger in self.triggers.items():
+            if key[0] == table.name and old in trigger.columns:
+                self.triggers[key] = replace(trigger, columns=tuple(new if c == old else c for c in trigger.columns))
+
+    def column_now(self, relation: str, column: str) -> str:
+        """What a column is called at the end, and in the table below a view."""
+        table = self.tables.get(relation)
+        if table is None or column in table.columns:
+            return column
+        column = self.renamed_columns.get((relation, column), column)
+        base = self.table(table.parent) if table.view and table.parent else None
+        return self.column_now(base.name, column) if base is not None and base is not table else column
 
     def qualify(self, name: str) -> str:
         """The name with the schema that the script's search_path gives it."""

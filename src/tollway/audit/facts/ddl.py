@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from tollway.audit.facts.binding import select_items
 from tollway.audit.facts.catalog import Body, Catalog, Table
-from tollway.audit.facts.routines import read_routine, read_tree
+from tollway.audit.facts.routines import language_of, read_routine, read_tree, schemas
 from tollway.audit.facts.tables import alter_table, create_table, labels_of
 from tollway.audit.facts.triggers import create_trigger
 from tollway.audit.load.code import join
@@ -13,6 +14,7 @@ from tollway.audit.load.split import Statement
 from tollway.audit.load.tokens import literal
 from tollway.audit.model import Routine
 from tollway.audit.parse.names import close_of, commas, name_at, same_relation
+from tollway.audit.parse.plpgsql import sub
 
 _NOISE = frozenset(
     {"or", "replace", "temp", "temporary", "unlogged", "global", "local", "recursive", "constraint", "event", "materialized", "foreign"}
@@ -63,6 +65,7 @@ def _create(stmt: Statement, catalog: Catalog, origin: str) -> Body | None:
         name, _ = name_at(stmt.tokens, at)
         name = catalog.qualify(name)
         catalog.tables[name] = Table(name, stmt.code.span(0), view=True, parent=_base(stmt, at))
+        _view_columns(stmt, at, name, catalog)
     elif kind == "trigger":
         create_trigger(stmt, at, catalog, origin)
     elif kind in ("type", "domain"):
@@ -74,6 +77,22 @@ def _create(stmt: Statement, catalog: Catalog, origin: str) -> Body | None:
     elif kind == "rule":
         return _rule(stmt, catalog, at)
     return None
+
+
+def _view_columns(stmt: Statement, at: int, name: str, catalog: Catalog) -> None:
+    """The columns of a view that have another name than in the table below."""
+    _, after = name_at(stmt.tokens, at)
+    given: list[str] = []
+    if stmt.word(after) == "(":
+        close = close_of(stmt.tokens, after)
+        given = [stmt.word(a) for a, _ in commas(stmt.tokens, after + 1, close)]
+        after = close + 1
+    start = next((i for i in range(after, len(stmt.tokens)) if stmt.word(i) == "select"), len(stmt.tokens))
+    for k, (alias, a, b) in enumerate(select_items(sub(stmt, start, len(stmt.tokens)))):
+        alias = given[k] if k < len(given) else alias
+        plain = all(t.kind in ("name", "quoted") or t.word == "." for t in stmt.tokens[start + a : start + b])
+        if alias and plain and b > a and alias != stmt.word(start + b - 1):
+            catalog.renamed_columns[name, alias] = stmt.word(start + b - 1)
 
 
 def _base(stmt: Statement, at: int) -> str:
@@ -111,7 +130,10 @@ def _rule(stmt: Statement, catalog: Catalog, at: int) -> Body | None:
     for i, token in enumerate(stmt.tokens):
         if token.word == "do" and token.kind == "name":
             span = stmt.code.span(0, len(stmt.code.text))
-            rest = stmt.code.slice(stmt.tokens[i].end, stmt.tokens[-1].end)
+            at = i + 1 + (stmt.word(i + 1) in ("also", "instead"))
+            several = stmt.word(at) == "("
+            last = close_of(stmt.tokens, at) if several else len(stmt.tokens)
+            rest = sub(stmt, at + several, last).code
             routine = Routine(f"rule {name}/0", f"rule {name}", (), span, span.end, "sql")
             body = Body(routine, (), rest, read_tree(routine, rest, catalog))
             catalog.bodies[routine.id] = body
@@ -125,8 +147,7 @@ def _do(stmt: Statement, catalog: Catalog) -> Body | None:
             code = join(literal(stmt.code, token), stmt.code.source, dynamic=stmt.code.dynamic)
             span = stmt.code.span(0, len(stmt.code.text))
             name = f"do at {span.file}:{span.line}"
-            words = [t.word for t in stmt.tokens]
-            language = words[words.index("language") + 1] if "language" in words[:-1] else "plpgsql"
+            language = language_of(stmt, [t.word for t in stmt.tokens], 0) or "plpgsql"
             routine = Routine(f"{name}/0", name, (), span, span.end, language)
             body = Body(routine, (), code, read_tree(routine, code, catalog))
             catalog.bodies[name] = body
@@ -148,13 +169,19 @@ def _drop(stmt: Statement, catalog: Catalog) -> None:
         if kind in ("function", "procedure", "routine", "aggregate"):
             _drop_routine(stmt, catalog, name, after, stop)
         elif kind in ("table", "view") and "*" not in name:
-            catalog.tables.pop(name, None)
-            for key in [k for k in catalog.triggers if same_relation(k[0], name)]:
-                del catalog.triggers[key]
-            catalog.fk_actions[:] = [f for f in catalog.fk_actions if not same_relation(f.relation, name)]
+            _drop_table(catalog, name)
         elif kind == "schema":
-            for table in [t for t in catalog.bodies if t.startswith(f"{name}.")]:
-                del catalog.bodies[table]
+            for hung in [k for k, b in catalog.bodies.items() if b.routine.name.startswith(f"{name}.")]:
+                del catalog.bodies[hung]
+            for table in [t for t in catalog.tables if t.startswith(f"{name}.")]:
+                _drop_table(catalog, table)
+
+
+def _drop_table(catalog: Catalog, name: str) -> None:
+    catalog.tables.pop(name, None)
+    for key in [k for k in catalog.triggers if same_relation(k[0], name)]:
+        del catalog.triggers[key]
+    catalog.fk_actions[:] = [f for f in catalog.fk_actions if not same_relation(f.relation, name)]
 
 
 def _drop_routine(stmt: Statement, catalog: Catalog, name: str, after: int, stop: int) -> None:
@@ -169,6 +196,9 @@ def _drop_routine(stmt: Statement, catalog: Catalog, name: str, after: int, stop
         overloads = exact or (same if len(same) == 1 else [])
     for key in overloads:
         del catalog.bodies[key]
+    if "cascade" in [t.word for t in stmt.tokens[-2:]] and not any(b.routine.name == name for b in catalog.bodies.values()):
+        for hung in [k for k, t in catalog.triggers.items() if t.function == name]:
+            del catalog.triggers[hung]
 
 
 def _type_in(declared: str, written: str) -> bool:
@@ -179,24 +209,54 @@ def _type_in(declared: str, written: str) -> bool:
 
 def _alter(stmt: Statement, catalog: Catalog) -> None:
     kind, at = _kind(stmt)
-    if kind == "table":
+    name, after = name_at(stmt.tokens, at)
+    if kind in ("table", "view"):
         alter_table(stmt, at, catalog)
     elif kind == "type":
-        name, after = name_at(stmt.tokens, at)
-        if stmt.word(after) == "add" and name in catalog.types:
-            catalog.types[name] += labels_of(stmt, after, len(stmt.tokens))[:1]
-    elif kind in ("function", "procedure"):
-        name, after = name_at(stmt.tokens, at)
-        after = close_of(stmt.tokens, after) + 1 if stmt.word(after) == "(" else after
-        if stmt.word(after) == "rename":
-            _rename(catalog, name, name_at(stmt.tokens, after + 2)[0])
-        elif stmt.word(after) == "set" and stmt.word(after + 1) == "schema":
-            _rename(catalog, name, f"{stmt.word(after + 2)}.{name.rsplit('.', 1)[-1]}")
+        _alter_type(stmt, catalog, name, after)
+    elif kind in ("function", "procedure", "routine"):
+        _alter_routine(stmt, catalog, name, close_of(stmt.tokens, after) + 1 if stmt.word(after) == "(" else after)
+    elif kind == "trigger" and stmt.word(after) == "on":
+        relation, to = name_at(stmt.tokens, after + 1)
+        for key in [k for k in catalog.triggers if k[1] == name and same_relation(k[0], relation) and stmt.word(to) == "rename"]:
+            catalog.triggers[key[0], stmt.word(to + 2)] = replace(catalog.triggers.pop(key), name=stmt.word(to + 2))
+    elif kind == "schema" and stmt.word(after) == "rename":
+        _rename_schema(catalog, name, stmt.word(after + 2))
+
+
+def _alter_routine(stmt: Statement, catalog: Catalog, name: str, after: int) -> None:
+    if stmt.word(after) == "rename":
+        _rename(catalog, name, name_at(stmt.tokens, after + 2)[0])
+    elif stmt.word(after) == "set" and stmt.word(after + 1) == "schema":
+        _rename(catalog, name, f"{stmt.word(after + 2)}.{name.rsplit('.', 1)[-1]}")
+    elif stmt.word(after) == "set" and stmt.word(after + 1) == "search_path":
+        for body in [b for b in catalog.bodies.values() if b.routine.name == catalog.qualify(name)]:
+            body.routine = replace(body.routine, search_path=", ".join(schemas(stmt, after + 3)))
+
+
+def _alter_type(stmt: Statement, catalog: Catalog, name: str, after: int) -> None:
+    if name not in catalog.types:
+        return
+    if stmt.word(after) == "add":
+        catalog.types[name] += labels_of(stmt, after, len(stmt.tokens))[:1]
+    elif stmt.word(after) == "rename" and stmt.word(after + 1) == "value":
+        old, new = (*labels_of(stmt, after, len(stmt.tokens)), "", "")[:2]
+        catalog.types[name] = tuple(new if label == old else label for label in catalog.types[name])
+
+
+def _rename_schema(catalog: Catalog, old: str, new: str) -> None:
+    for table in [t for t in catalog.tables if t.startswith(f"{old}.")]:
+        catalog.rename_table(table, f"{new}.{table.partition('.')[2]}")
+    for name in {b.routine.name for b in catalog.bodies.values() if b.routine.name.startswith(f"{old}.")}:
+        _rename(catalog, name, f"{new}.{name.partition('.')[2]}")
 
 
 def _rename(catalog: Catalog, old: str, new: str) -> None:
     if "." in old and "." not in new:
         new = f"{old.split('.')[0]}.{new}"
+    for at, trigger in catalog.triggers.items():
+        if trigger.function == old:
+            catalog.triggers[at] = replace(trigger, function=new)
     for key in [k for k, b in catalog.bodies.items() if b.routine.name == old]:
         body = catalog.bodies.pop(key)
         body.routine = replace(body.routine, name=new, id=f"{new}/{len(body.routine.args)}")
@@ -205,11 +265,13 @@ def _rename(catalog: Catalog, old: str, new: str) -> None:
 
 def _set(stmt: Statement, catalog: Catalog) -> None:
     words = [t.word for t in stmt.tokens]
-    if "search_path" in words:
-        at = words.index("search_path") + 2
-        catalog.search_path = words[at] if at < len(words) else ""
-    elif words[0] == "select":
-        catalog.search_path = ""
+    if words[0] == "select":  # set_config('search_path', 'app', false)
+        texts = [i for i, t in enumerate(stmt.tokens) if t.kind == "string"]
+        named = texts and "".join(p.text for p in literal(stmt.code, stmt.tokens[texts[0]])).lower() == "search_path"
+        if named:
+            catalog.search_path = next(iter(schemas(stmt, texts[1])), "") if len(texts) > 1 else ""
+    elif "search_path" in words:
+        catalog.search_path = next(iter(schemas(stmt, words.index("search_path") + 2)), "")
 
 
 def _grant(stmt: Statement, catalog: Catalog, head: str) -> None:

@@ -34,6 +34,8 @@ class RawWrite:
     returning: bool = False
     where: tuple[int, int] = (0, 0)
     upsert: bool = False
+    events: list[str] = field(default_factory=list)
+    """Of a MERGE: its actions."""
     selected: bool = False
     """The rows come from a query, so there may be none."""
 
@@ -159,7 +161,10 @@ def _set(write: RawWrite, name: str, value: list[str]) -> None:
 
 
 def literals(stmt: Statement, first: int, last: int) -> list[str]:
-    """The constants that an expression can give: of a literal, a CASE or a COALESCE. `?` for anything else among them."""
+    """The constants that an expression can give: of a literal, a CASE or a COALESCE.
+
+    `?v` or `?$1` for a variable or parameter, `?` for anything else among them.
+    """
     tokens = stmt.tokens
     while last - first > 2 and tokens[first].word == "(" and close_of(tokens, first) == last - 1:
         first, last = first + 1, last - 1
@@ -178,6 +183,8 @@ def literals(stmt: Statement, first: int, last: int) -> list[str]:
         return [v for a, b in commas(tokens, first + 2, close_of(tokens, first + 1)) for v in literals(stmt, a, b)]
     if head.word == "cast" and first + 1 < last:
         return literals(stmt, first + 2, _find(tokens, first + 2, last - 1, frozenset({"as"})))
+    if head.kind in ("name", "quoted", "param") and (last == first + 1 or tokens[first + 1].word == "::"):
+        return [f"?{head.word or stmt.code.text[head.start : head.end]}"]
     return ["?"]
 
 
@@ -291,6 +298,8 @@ def _merge(stmt: Statement, i: int) -> Iterator[RawWrite]:
     write = RawWrite("merge", relation, i, selected=True)
     while (at := _find(tokens, at, end, frozenset({"then"}))) < end:
         action, stop = stmt.word(at + 1), _find(tokens, at + 1, end, frozenset({"when", "returning"}))
+        if action in ("insert", "update", "delete"):
+            write.events.append(action)
         if action == "update":
             _assignments(stmt, at + 3, stop, write)
         elif action == "insert":

@@ -26,7 +26,7 @@ def read_routine(stmt: Statement, i: int, catalog: Catalog, origin: str) -> Body
     close = close_of(tokens, paren)
     params, types, needed = _parameters(stmt, paren + 1, close)
     words = [t.word if t.kind in ("name", "op", "quoted") else "" for t in tokens]
-    language = _language(words, close) or "sql"
+    language = language_of(stmt, words, close) or "sql"
     code = _body(stmt, words, close)
     where = stmt.code.span(0, len(stmt.code.text))
     returns = words[words.index("returns", close) + 1] if "returns" in words[close:-1] else ""
@@ -44,7 +44,7 @@ def read_routine(stmt: Statement, i: int, catalog: Catalog, origin: str) -> Body
         origin="dynamic" if origin == "dynamic" else "file",
         min_args=needed,
     )
-    body = Body(routine, tuple(params), code)
+    body = Body(routine, tuple(params), code, statement=sub(stmt, paren, close + 1))
     if code is not None:
         body.tree = read_tree(routine, code, catalog)
     elif language not in _NO_BODY:
@@ -53,16 +53,32 @@ def read_routine(stmt: Statement, i: int, catalog: Catalog, origin: str) -> Body
 
 
 def _search_path(stmt: Statement, words: list[str], close: int) -> str:
+    """The schemas, as `a, b`."""
     if "search_path" not in words[close:]:
         return ""
     at = words.index("search_path", close) + 2
-    return stmt.code.text[stmt.tokens[at].start : stmt.tokens[at].end].strip("'\"") if at < len(words) else ""
+    return ", ".join(schemas(stmt, at))
 
 
-def _language(words: list[str], close: int) -> str:
+def schemas(stmt: Statement, at: int) -> list[str]:
+    """The list of a search_path that begins at token `at`: names, quoted names, or strings."""
+    found: list[str] = []
+    while at < len(stmt.tokens) and stmt.tokens[at].kind in ("name", "quoted", "string"):
+        token = stmt.tokens[at]
+        text = "".join(p.text for p in literal(stmt.code, token)) if token.kind == "string" else folded(token.word)
+        found += [part.strip(' "') for part in text.split(",")] if token.kind == "string" else [text]
+        if stmt.word(at + 1) != ",":
+            break
+        at += 2
+    return [name for name in found if name not in ("", "$user", "default", "current")]
+
+
+def language_of(stmt: Statement, words: list[str], close: int) -> str:
+    """The language as written after LANGUAGE, a name or a string; "" where it is not said."""
     for at in range(close, len(words) - 1):
         if words[at] == "language":
-            return words[at + 1] or "plpgsql"
+            token = stmt.tokens[at + 1]
+            return "".join(p.text for p in literal(stmt.code, token)).lower() if token.kind == "string" else words[at + 1]
     return ""
 
 
@@ -75,6 +91,7 @@ def _parameters(stmt: Statement, first: int, last: int) -> tuple[list[str], list
         words = [stmt.tokens[k].word for k in range(start, stop)]
         at = start
         modes = {w for w in words[:2] if w in _MODES}
+        modes -= {"out"} if words[:2] == ["in", "out"] else set()
         while at < stop and stmt.tokens[at].word in _MODES:
             at += 1
         cut = next((k for k in range(at, stop) if stmt.tokens[k].word in ("default", "=", ":=")), stop)

@@ -9,7 +9,8 @@ from tollway.audit.facts.dml import read_writes
 from tollway.audit.load.split import Statement
 from tollway.audit.load.tokens import Token
 from tollway.audit.model import Call, CallKind, Effect, Routine, Span, Write
-from tollway.audit.parse.names import close_of, commas, folded, name_at, short
+from tollway.audit.parse.names import HOLE, close_of, commas, folded, name_at, short
+from tollway.audit.resolve.evaluate import Env
 
 _NOT_CALLS = frozenset({"into", "table", "function", "procedure", "references", "exists", "as", "index"})
 _DYNAMIC = 0.95
@@ -17,37 +18,54 @@ _DYNAMIC = 0.95
 
 def canonical(name: str, catalog: Catalog, routine: Routine | None) -> str:
     """A relation's name as its table was created, found through the search_path where it has no schema."""
-    if "." in name or name in catalog.tables:
+    if (here := catalog.qualify(name)) in catalog.tables:
+        return here
+    if name in catalog.tables:
+        return name
+    if name in catalog.renamed:
+        return catalog.renamed[name]
+    if "." in name:
         return name
     for schema in routine.search_path.split(",") if routine else []:
-        if f"{schema.strip()}.{name}" in catalog.tables:
-            return f"{schema.strip()}.{name}"
+        if (full := f"{schema.strip()}.{name}") in catalog.tables or full in catalog.renamed:
+            return catalog.renamed.get(full, full) if full not in catalog.tables else full
     homes = [t for t in catalog.tables if short(t) == name]
     return homes[0] if len(homes) == 1 else catalog.qualify(name)
 
 
-def writes_of(stmt: Statement, routine: Routine | None, catalog: Catalog, owner: str, guards: tuple[str, ...]) -> Iterator[Write]:
+def writes_of(
+    stmt: Statement, routine: Routine | None, catalog: Catalog, owner: str, guards: tuple[str, ...], env: Env | None = None
+) -> Iterator[Write]:
     """The writes of a statement, without their bearing on states, which needs the whole schema."""
     for raw in read_writes(stmt):
         dynamic = stmt.code.dynamic
-        columns = tuple(raw.columns) + (("*",) if raw.open_columns else ())
+        relation = canonical(raw.relation, catalog, routine)
+        columns = tuple(catalog.column_now(relation, c) for c in raw.columns) + (("*",) if raw.open_columns else ())
         yield Write(
             routine=owner,
             verb=raw.verb,
-            relation=canonical(raw.relation, catalog, routine),
+            relation=relation,
             columns=columns,
             span=stmt.code.span(stmt.tokens[raw.index].start, via="dynamic" if dynamic else ""),
             dynamic=dynamic,
             confidence=_DYNAMIC if dynamic else 1.0,
-            values=tuple((c, v) for c, vs in raw.values.items() for v in vs),
+            values=tuple((catalog.column_now(relation, c), v) for c, vs in raw.values.items() for v in _known(vs, env or {})),
             guards=guards,
             returned=raw.returning and (not raw.cte or _used(stmt.tokens, raw.cte)),
             cte=raw.cte,
             keyed=_keyed(stmt, raw.where),
             upsert=raw.upsert,
+            events=tuple(dict.fromkeys(raw.events)),
             partial=raw.selected and case_may_be_null(stmt) and _drops_nulls(stmt),
         )
     yield from removals_of(stmt, routine, catalog, owner, guards)
+
+
+def _known(values: list[str], env: Env) -> Iterator[str]:
+    """Constants, and what variables hold; `?` for what is not known."""
+    for value in values:
+        texts = [text.text for text in env[value[1:]]] if value[1:] in env else ["?"] if value.startswith("?") else [value]
+        yield from dict.fromkeys("?" if HOLE in text else text for text in texts or ["null"])
 
 
 def _used(tokens: list[Token], cte: str) -> bool:

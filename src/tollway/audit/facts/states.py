@@ -161,7 +161,7 @@ def classify(write: Write, states: Sequence[State], catalog: Catalog) -> Write:
     """The write with its bearing on states."""
     effect: StateEffect = "other"
     touched: list[str] = []
-    parents = _lineage(write.relation, catalog)
+    parents = lineage(write.relation, catalog)
     for state in states:
         sure = any(same_relation(state.relation, name) for name in parents)
         possible = sure or ("*" in write.relation + state.relation and may_be(state.relation, write.relation))
@@ -184,9 +184,10 @@ def classify(write: Write, states: Sequence[State], catalog: Catalog) -> Write:
 
 def _defaults(write: Write, touched: Sequence[str], parents: Sequence[str], catalog: Catalog) -> Iterable[str]:
     """What a new row gets where the INSERT leaves a state out, or says DEFAULT."""
-    if write.verb != "insert":
-        return
+    made = write.verb == "insert" or "insert" in write.events
     for column in touched:
+        if not made and (column, "default") not in write.values:
+            continue
         if (column in write.columns or "*" in write.columns) and (column, "default") not in write.values:
             continue
         for table in catalog.tables.values():
@@ -196,7 +197,7 @@ def _defaults(write: Write, touched: Sequence[str], parents: Sequence[str], cata
                 break
 
 
-def _lineage(name: str, catalog: Catalog) -> list[str]:
+def lineage(name: str, catalog: Catalog) -> list[str]:
     """A relation and the tables that it is a partition or child of."""
     found = [name]
     table = catalog.table(name)
@@ -210,7 +211,7 @@ def _bearing(write: Write, state: State) -> StateEffect:
     """A row that comes or goes changes state whatever its columns; an update only if it sets the column."""
     if write.verb in ("insert", "delete", "truncate", "copy", "drop", "detach"):
         return "state"
-    if write.verb == "merge":
+    if write.verb == "merge" and set(write.events) != {"update"}:
         return "state"
     if state.column in write.columns:
         return "state"

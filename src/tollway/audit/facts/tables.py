@@ -8,7 +8,7 @@ from tollway.audit.facts.catalog import Catalog, Column, Table
 from tollway.audit.load.split import Statement
 from tollway.audit.load.tokens import literal
 from tollway.audit.model import FkAction, Trigger
-from tollway.audit.parse.names import close_of, commas, name_at, same_relation
+from tollway.audit.parse.names import close_of, commas, name_at, same_relation, short
 
 _CONSTRAINT = frozenset({"constraint", "check", "primary", "unique", "foreign", "exclude", "like"})
 _OPTION = frozenset({"not", "null", "default", "check", "constraint", "references", "unique", "primary", "generated", "collate"})
@@ -39,6 +39,9 @@ def create_table(stmt: Statement, at: int, catalog: Catalog) -> None:
         return
     close = close_of(stmt.tokens, after)
     for start, stop in commas(stmt.tokens, after + 1, close):
+        if stmt.word(start) == "like":
+            model = catalog.table(name_at(stmt.tokens, start + 1)[0])
+            table.columns |= {c.name: replace(c) for c in model.columns.values()} if model else {}
         _element(stmt, start, stop, table, catalog)
     if stmt.word(close + 1) == "inherits":
         table.parent, _ = name_at(stmt.tokens, close + 3)
@@ -123,6 +126,7 @@ def alter_table(stmt: Statement, at: int, catalog: Catalog) -> None:
     name, after = name_at(stmt.tokens, at)
     if not name:
         return
+    after += stmt.word(after) == "*"
     table = catalog.table(name)
     if table is None:
         table = catalog.tables.setdefault(catalog.qualify(name), Table(catalog.qualify(name), stmt.code.span(stmt.tokens[at].start)))
@@ -146,17 +150,24 @@ def _action(stmt: Statement, start: int, stop: int, table: Table, catalog: Catal
         at = 1 + (words[1:2] == ["column"])
         at += 2 if words[at : at + 1] == ["if"] else 0
         table.columns.pop(words[at] if at < len(words) else "", None)
-    elif words[:2] == ["rename", "to"]:
-        new = words[2] if "." not in table.name else f"{table.name.split('.')[0]}.{words[2]}"
-        catalog.tables.pop(table.name, None)
-        table.name = new
-        catalog.tables[new] = table
+    else:
+        _move(stmt, start, words, table, catalog)
+
+
+def _move(stmt: Statement, start: int, words: list[str], table: Table, catalog: Catalog) -> None:
+    """What changes a table's name, schema or parent."""
+    if words[:2] == ["rename", "to"]:
+        catalog.rename_table(table.name, words[2] if "." not in table.name else f"{table.name.split('.')[0]}.{words[2]}")
+    elif words[:2] == ["set", "schema"]:
+        catalog.rename_table(table.name, f"{words[2]}.{short(table.name)}")
     elif words[:1] == ["rename"] and "to" in words and "constraint" not in words:
-        old = words[words.index("to") - 1]
-        if old in table.columns:
-            column = table.columns.pop(old)
-            column.name = words[-1]
-            table.columns[words[-1]] = column
+        catalog.rename_column(table, words[words.index("to") - 1], words[-1])
+    elif words[:2] in (["attach", "partition"], ["detach", "partition"]):
+        child, _ = name_at(stmt.tokens, start + 2)
+        known = catalog.table(child) or catalog.tables.setdefault(catalog.qualify(child), Table(catalog.qualify(child), table.span))
+        known.parent = table.name if words[0] == "attach" else ""
+    elif words[:1] == ["inherit"]:
+        table.parent, _ = name_at(stmt.tokens, start + 1)
 
 
 def _switch(words: list[str], table: Table, catalog: Catalog) -> None:

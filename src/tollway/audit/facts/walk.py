@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
+from tollway.audit.facts.binding import assigned, bind_row, elements, filled, forget, merge, unknown
 from tollway.audit.facts.catalog import Body, Catalog
 from tollway.audit.facts.ddl import apply
 from tollway.audit.facts.dml import read_writes
@@ -12,10 +13,10 @@ from tollway.audit.facts.statements import RawCall, calls_of, idle_spans, notifi
 from tollway.audit.load.code import Code
 from tollway.audit.load.split import Statement, split
 from tollway.audit.model import TOP_LEVEL, CallKind, Facts, Routine, Unknown
-from tollway.audit.parse.check import writes_counted
-from tollway.audit.parse.names import HOLE, close_of, commas, name_at, short
+from tollway.audit.parse.check import statements_begun, writes_counted
+from tollway.audit.parse.names import HOLE, commas, name_at, short
 from tollway.audit.parse.plpgsql import Node, sub
-from tollway.audit.resolve.evaluate import LIMIT, Env, Evaluator, Value, using_at
+from tollway.audit.resolve.evaluate import Env, Evaluator, Value, using_at
 
 _DEPTH = 4
 _TEXTUAL = frozenset(
@@ -44,8 +45,11 @@ class Walker:
     def body(self, body: Body) -> None:
         """Walk one routine."""
         self.routine, self.owner, self.params = body.routine, body.routine.id, body.params
+        if body.statement is not None:
+            for raw in calls_of(body.statement):
+                self._note(raw, "default", (), None, {})
         if body.tree is not None:
-            start = {p: [_unknown(body.code)] for p in body.params if p} if body.code else {}
+            start = {p: [unknown(body.code)] for p in body.params if p} if body.code else {}
             self.node(body.tree, start, ())
         self.routine, self.owner, self.params = None, TOP_LEVEL, ()
 
@@ -66,13 +70,13 @@ class Walker:
     def _block(self, node: Node, env: Env, guards: tuple[str, ...]) -> Env:
         env = dict(env)
         for name, code in node.declared:
-            env.pop(name, None)
+            forget(env, name, node.code.code if node.code else code.code) if code else env.update({name: []})  # unset, it is NULL
             if code is not None:
                 self.statement(code, env, guards, node, control=True)
                 self._set(env, name, code)
         after = self.nodes(node.branches[0], env, guards)
-        outs = [self.nodes(handler, _merge([env, after]), (*guards, "exception")) for handler in node.handlers]
-        return _merge([after, *outs])
+        outs = [self.nodes(handler, merge([env, after]), (*guards, "exception")) for handler in node.handlers]
+        return merge([after, *outs])
 
     def _if(self, node: Node, env: Env, guards: tuple[str, ...]) -> Env:
         if node.code is not None:
@@ -83,7 +87,7 @@ class Walker:
                 self.statement(cond, env, guards, node, control=True)
             label = " ".join(cond.code.text.split()) if cond else "else"
             outs.append(self.nodes(branch, dict(env), (*guards, label)))
-        return _merge(outs)
+        return merge(outs)
 
     _case = _if
 
@@ -99,67 +103,53 @@ class Walker:
             else:
                 self.statement(node.code, env, guards, node, control=True)
             self._loop_variable(node, env)
-        for name in _assigned(node.branches[0]):
-            if name in env and node.code is not None:
-                grown = [Code(c.source, c.text + HOLE, c.parts, dynamic=True) for c in env[name]]
-                env[name] = (env[name] + grown)[:LIMIT]
-        return _merge([env, self.nodes(node.branches[0], env, (*guards, label))])
+        once = self.nodes(node.branches[0], dict(env), (*guards, label))
+        if not assigned(node.branches[0]):
+            return merge([env, once])
+        again = self.nodes(node.branches[0], dict(once), (*guards, label))  # with what the first round left; a third adds nothing new
+        return merge([env, once, again])
 
     def _loop_variable(self, node: Node, env: Env) -> None:
-        target = node.target.split(",")[0].strip()
-        if node.code is not None:
-            env[target] = [_unknown(node.code.code)]
-        values = self._elements(node.code, env) if node.code else []
-        if values:
-            env[target if node.word == "foreach" else f"{target}.*"] = values
-            env[target] = values
-
-    def _elements(self, code: Statement, env: Env) -> Value:
-        """The constants of an array, of unnest(array), or of a VALUES list with one column."""
-        if len(code.tokens) == 1 and f"{code.word(0)}[]" in env:
-            return list(env[f"{code.word(0)}[]"])
-        for i, token in enumerate(code.tokens):
-            if token.word == "array" and code.word(i + 1) == "[":
-                parts = commas(code.tokens, i + 2, close_of(code.tokens, i + 1))
-                return [v for a, b in parts for v in Evaluator(code, env, self.inline).value(a, b)][:LIMIT]
-            if token.word == "values" and code.word(i + 1) == "(":
-                return self._values_list(code, i + 1, env)
-        head = code.tokens[0] if code.tokens else None
-        if head is not None and head.kind == "string" and code.code.text[head.start : head.start + 2] == "'{":
-            inner = code.code.slice(head.start + 2, head.end - 2)
-            found, at = [], 0
-            for piece in inner.text.split(","):
-                found.append(inner.slice(at, at + len(piece)))
-                at += len(piece) + 1
-            return found[:LIMIT]
-        return []
-
-    def _values_list(self, code: Statement, at: int, env: Env) -> Value:
-        found: Value = []
-        while code.word(at) == "(":
-            close = close_of(code.tokens, at)
-            parts = commas(code.tokens, at + 1, close)
-            if len(parts) != 1:
-                return []
-            found += Evaluator(code, env, self.inline).value(*parts[0])
-            at = close + 1 + (code.word(close + 1) == ",")
-        return found[:LIMIT]
+        assert node.code is not None
+        targets = [t.strip() for t in node.target.split(",")]
+        if node.word == "foreach":
+            forget(env, targets[0], node.code.code)
+            env[targets[0]] = elements(node.code, env, self.inline) or env[targets[0]]
+        else:
+            bind_row(env, targets, node.code, self.inline)
 
     def _assign(self, node: Node, env: Env, guards: tuple[str, ...]) -> Env:
         assert node.code is not None
         self.statement(node.code, env, guards, node, control=True)
+        for cond in node.conds:  # the subscripts of the target
+            if cond is not None:
+                self.statement(cond, env, guards, node, control=True)
         env = dict(env)
-        self._set(env, node.target, node.code)
+        if node.conds:
+            forget(env, node.target, node.code.code)
+        else:
+            self._set(env, node.target, node.code)
+        return env
+
+    def _other(self, node: Node, env: Env, guards: tuple[str, ...]) -> Env:
+        if node.code is not None:
+            self.statement(node.code, env, guards, node, control=True)
+        return self._filled(node, env)
+
+    def _filled(self, node: Node, env: Env) -> Env:
+        env = dict(env)
+        for name in filled(node):
+            assert node.code is not None
+            forget(env, name, node.code.code)
         return env
 
     def _set(self, env: Env, name: str, code: Statement) -> None:
-        values = self._elements(code, env) if code.tokens and (code.word(0) == "array" or code.tokens[0].kind == "string") else []
-        if values and (code.word(0) == "array" or code.word(len(code.tokens) - 1) == "]"):
+        values = elements(code, env, self.inline)
+        texts = Evaluator(code, env, self.inline).value() if not values else [unknown(code.code)]
+        forget(env, name, code.code)
+        env[name] = texts
+        if values:
             env[f"{name}[]"] = values
-        elif len(code.tokens) and code.word(0) == "select":
-            env[name] = [_unknown(code.code)]
-        else:
-            env[name] = Evaluator(code, env, self.inline).value()
 
     def _execute(self, node: Node, env: Env, guards: tuple[str, ...]) -> Env:
         assert node.code is not None
@@ -178,7 +168,7 @@ class Walker:
         if node.code.word(0) == "execute":  # in a SQL body: a prepared statement
             return env
         self.statement(node.code, env, guards, node)
-        return self._into(node.code, env)
+        return self._filled(node, self._into(node.code, env))
 
     def _into(self, code: Statement, env: Env) -> Env:
         """`select expr into v`: v holds what expr can be. Any other INTO makes its targets unknown."""
@@ -189,9 +179,9 @@ class Walker:
                 depth == 0
                 and token.kind == "name"
                 and token.word == "into"
-                and code.word(0) in ("select", "with", "update", "delete", "insert")
+                and code.word(0) in ("select", "with", "update", "delete", "insert", "merge", "values")
             ):
-                if code.word(0) == "insert" and i == 1:
+                if code.word(0) in ("insert", "merge") and i == 1:
                     continue
                 return self._bind(code, i, env)
         return env
@@ -209,10 +199,11 @@ class Walker:
             ends = [k for k in range(at + 1, len(code.tokens)) if code.word(k) == "from"]
             start, stop = at + 1, ends[0] if ends else len(code.tokens)
         given = commas(code.tokens, start, stop)
+        values = [Evaluator(code, env, self.inline).value(*pair) for pair in given] if plain else []
         for k, target in enumerate(targets):
-            env[target] = [_unknown(code.code)]
-            if plain and len(given) == len(targets) and "from" not in [t.word for t in code.tokens[start:stop]]:
-                env[target] = Evaluator(code, env, self.inline).value(*given[k])
+            forget(env, target, code.code)
+            if len(values) == len(targets):
+                env[target] = values[k]
         return env
 
     def _forget(self, code: Statement, env: Env) -> Env:
@@ -222,7 +213,7 @@ class Walker:
         env = dict(env)
         for token in code.tokens[at + 1 :]:
             if token.kind == "name":
-                env[token.word] = [_unknown(code.code)]
+                forget(env, token.word, code.code)
             if token.word == "using":
                 break
         return env
@@ -243,6 +234,7 @@ class Walker:
                 return None
             code = sub(code, 1, len(code.tokens))
         env: Env = {param: value for param, value in zip(body.params, args, strict=False) if param}
+        env |= {f"${k}": value for k, value in enumerate(args, 1)}
         self.inlining += 1
         try:
             return Evaluator(code, env, self.inline).value()
@@ -253,14 +245,17 @@ class Walker:
         """An EXECUTE: every text that it can run."""
         self.statement(code, env, guards, node, control=True)
         end = using_at(code)
-        if end == 1 and code.word(0) in self.params:
-            self.executors[self.owner] = self.params.index(code.word(0))
-        for text in Evaluator(code, env, self.inline).value(0, end):
+        given = code.code.text[code.tokens[0].start : code.tokens[0].end] if end == 1 else ""
+        by_number = {f"${k}": k - 1 for k in range(1, len(self.params) + 1)}
+        if given.lower() in self.params or given in by_number:
+            self.executors[self.owner] = self.params.index(given.lower()) if given.lower() in self.params else by_number[given]
+        for text in Evaluator(code, env, self.inline).value(0, end) or [unknown(code.code)]:
             if not text.text.strip():
                 continue
             if text.text.strip().startswith(HOLE):
-                where = code.code.span(0)
-                self.facts.unknowns.append(Unknown("dynamic", self.owner, where, " ".join(code.code.text.split())[:120]))
+                told = Unknown("dynamic", self.owner, code.code.span(0), " ".join(code.code.text.split())[:120])
+                if self._fresh(told):
+                    self.facts.unknowns.append(told)
                 continue
             self.script(text, guards, node, "dynamic", self._using(code, end, env))
 
@@ -293,17 +288,20 @@ class Walker:
             if body is not None:
                 self.queue.append(body)
                 return
-        facts = self.facts
         self._count(stmt)
-        for write in writes_of(stmt, self.routine, self.catalog, self.owner, guards):
-            key = (write.key, self.owner, write.columns)
-            if key not in self.seen:
-                self.seen.add(key)
-                facts.writes.append(write)
+        for write in writes_of(stmt, self.routine, self.catalog, self.owner, guards, env):
+            if self._fresh(write.key, self.owner, write.columns, write.values):
+                self.facts.writes.append(write)
                 _attach(node, write)
+        self._effects(stmt, guards, node, kind, env)
+
+    def _effects(self, stmt: Statement, guards: tuple[str, ...], node: Node | None, kind: CallKind, env: Env) -> None:
+        """Notifications and calls."""
         idle = idle_spans(stmt)  # what stands there is told, and proves nothing
         for effect in notifications(stmt, self.owner, guards):
-            facts.effects.append(effect)
+            if not self._fresh(effect):
+                continue
+            self.facts.effects.append(effect)
             _attach(None if within(effect.span, idle) else node, effect)
         if stmt.word(0) in ("create", "alter"):
             self.defaults(stmt)
@@ -316,10 +314,20 @@ class Walker:
     def _count(self, stmt: Statement) -> None:
         """Hold our reading against Postgres's own parser; a difference is never kept silent."""
         counted = writes_counted(stmt)
+        if counted is None:  # PL/pgSQL's INTO, or a text that is known in part: then the words must do
+            counted = statements_begun(stmt)
         own = sum(1 for w in read_writes(stmt) if w.verb in ("insert", "update", "delete", "merge"))
-        if counted is not None and counted != own:
+        if counted != own:
             told = f"Postgres sees {counted} writes and the reader {own}: {' '.join(stmt.code.text.split())[:100]}"
-            self.facts.unknowns.append(Unknown("accounting", self.owner, stmt.code.span(0), told))
+            unclear = Unknown("accounting", self.owner, stmt.code.span(0), told)
+            if self._fresh(unclear):
+                self.facts.unknowns.append(unclear)
+
+    def _fresh(self, *key: object) -> bool:
+        """Whether this is told for the first time: a loop's body is walked twice."""
+        new = key not in self.seen
+        self.seen.add(key)
+        return new
 
     def defaults(self, stmt: Statement) -> None:
         """The calls in the DEFAULTs of a table: the table makes them, whoever inserts."""
@@ -350,9 +358,7 @@ class Walker:
             raw, owner, kind, guards, node, env = self.raw_calls[done]
             done += 1
             for call in resolve(raw, self.catalog, owner, kind, guards):
-                key = (call.source, call.target, call.span, call.kind)
-                if key not in self.seen:
-                    self.seen.add(key)
+                if self._fresh(call.source, call.target, call.span, call.kind):
                     self.facts.calls.append(call)
                     _attach(node, call)
                 at = self.executors.get(call.target)
@@ -371,26 +377,3 @@ class Walker:
 def _attach(node: Node | None, fact: object) -> None:
     if node is not None:
         node.facts.append(fact)  # type: ignore[arg-type]
-
-
-def _assigned(nodes: list[Node]) -> set[str]:
-    found: set[str] = set()
-    for node in nodes:
-        if node.kind == "assign":
-            found.add(node.target)
-        for branch in (*node.branches, *node.handlers):
-            found |= _assigned(branch)
-    return found
-
-
-def _merge(envs: list[Env]) -> Env:
-    """What variables can hold where paths meet. One that is not set on a path is NULL there, and runs nothing."""
-    merged: dict[str, dict[tuple[object, ...], Code]] = {}
-    for env in envs:
-        for name, values in env.items():
-            merged.setdefault(name, {}).update({(v.text, v.parts): v for v in values})
-    return {name: list(texts.values())[:LIMIT] for name, texts in merged.items()}
-
-
-def _unknown(code: Code) -> Code:
-    return Code(code.source, HOLE, ((0, code.at(0)),), dynamic=True)

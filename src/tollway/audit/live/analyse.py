@@ -33,7 +33,7 @@ def judge_live(config: Config, connection: Connection, python: Sequence[str] = (
 
 def _analyse(config: Config, sources: list[Source], python: Sequence[str]) -> Analysis:
     analysis = read_sources(config, sources, python)
-    for body in analysis.bodies.values():
+    for body in analysis.overloads:
         if body.routine.origin == "file":
             body.routine = replace(body.routine, origin="live")
     analysis.facts.routines[:] = [

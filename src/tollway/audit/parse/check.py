@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from functools import lru_cache
 from typing import Any
 
 from tollway.audit.errors import ParserMissing
@@ -30,12 +31,34 @@ def writes_counted(stmt: Statement) -> int | None:
     """How many writes Postgres sees; None when it cannot parse the text (PL/pgSQL's INTO, a half-known text)."""
     if not _VERB.search(stmt.code.text):
         return 0
+    parser()  # it must be there, whatever the cache holds
+    return _counted(stmt.code.text)
+
+
+@lru_cache(maxsize=4096)
+def _counted(text: str) -> int | None:
     postgast = parser()
     try:
-        tree = postgast.parse(stmt.code.text)
+        tree = postgast.parse(text)
     except postgast.PgQueryError:
         return None
     return sum(1 for raw in tree.stmts for name in _kinds(raw.stmt) if name in _WRITES)
+
+
+def statements_begun(stmt: Statement) -> int:
+    """How many writes the words of a text begin, where Postgres cannot parse it: INSERT INTO, DELETE FROM, MERGE INTO, UPDATE t SET."""
+    found = 0
+    for i, token in enumerate(stmt.tokens):
+        if token.kind != "name":
+            continue
+        follows = stmt.word(i + 1)
+        if token.word in ("insert", "merge"):
+            found += follows == "into"
+        elif token.word == "delete":
+            found += follows == "from"
+        elif token.word == "update" and follows not in ("set", "of", "on", "or", ""):
+            found += "set" in [stmt.word(k) for k in range(i + 2, min(i + 9, len(stmt.tokens)))]
+    return found
 
 
 def _kinds(message: Any) -> Iterator[str]:

@@ -301,7 +301,9 @@ class Reader:
             if token.kind == "op":
                 depth += (token.word in "([") - (token.word in ")]")
                 if depth == 0 and token.word in (":=", "="):
-                    return Node("assign", start, _sub(piece, i + 1, len(piece.tokens)), target=piece.word(0))
+                    subscripts: list[Statement | None] = [_sub(piece, 1, i)] if any(t.word == "[" for t in piece.tokens[:i]) else []
+                    target = piece.word(0) if subscripts else "".join(t.word for t in piece.tokens[:i])
+                    return Node("assign", start, _sub(piece, i + 1, len(piece.tokens)), target=target, conds=subscripts)
                 if token.word not in (".", "[", "]") and depth == 0:
                     break
             elif i and piece.tokens[i - 1].kind in ("name", "quoted"):

@@ -21,6 +21,8 @@ class Change:
     """Empty: not known."""
     written: tuple[str, ...] = ()
     """The columns that the statement sets, for an update."""
+    given: tuple[tuple[str, frozenset[str]], ...] = ()
+    """The other columns that it sets to constants."""
 
 
 def read(text: str) -> Statement:
@@ -96,7 +98,7 @@ def _known(subject: str, change: Change) -> frozenset[str] | None:
         return frozenset({change.event.upper()})
     if subject == "new.state" and change.values:
         return change.values
-    return None
+    return next((values for column, values in change.given if subject == f"new.{column}"), None)
 
 
 def _subject(cond: Statement, at: int, last: int) -> tuple[str, int]:
@@ -120,7 +122,7 @@ def _listed(cond: Statement, at: int, last: int) -> frozenset[str]:
     heads = [cond.word(k) for k in range(at, min(at + 3, last))]
     if not heads or not (heads[0] in ("=", "<>", "!=", "in") or heads[:2] == ["not", "in"] or heads == ["is", "distinct", "from"]):
         return frozenset()
-    texts = [cond.code.text[t.start : t.end] for t in cond.tokens[at:last] if t.kind == "string"]
+    texts = [cond.code.text[t.start : t.end] for t in cond.tokens[at:last] if t.kind in ("string", "number") or t.word in ("true", "false")]
     others = [t for t in cond.tokens[at + len(heads) : last] if t.kind == "name" and t.word in ("new", "old", "select")]
     return frozenset() if others else frozenset(t.strip("'") for t in texts)
 

@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-import re
 from collections import defaultdict
 from collections.abc import Iterator
 
 from tollway.audit.analysis import Analysis
 from tollway.audit.config import Requirement
 from tollway.audit.facts.catalog import Body
+from tollway.audit.facts.states import lineage
 from tollway.audit.model import Call, Effect, Span, Status, Trigger, Verdict, Write
 from tollway.audit.parse.names import covers, may_be, same_relation, short
 from tollway.audit.parse.plpgsql import Node
 from tollway.audit.prove.conditions import Change, holds, read, rename_state
-from tollway.audit.prove.tree import NONE, Fact, Level, Reach, Reader, find
+from tollway.audit.prove.switches import Switch, switches
+from tollway.audit.prove.tree import NONE, Fact, Level, Reach, Reader, counts, find, weakest
 
 _ROUNDS = 8
-_SWITCH = re.compile(r"session_replication_role(\W|\bto\b)+replica\b|\bdisable\s+trigger\b", re.IGNORECASE)
-_COMMENT = re.compile(r"--[^\n]*|/\*.*?\*/", re.DOTALL)
 _VERBS = {
     "insert": ("insert", "copy", "merge"),
     "update": ("update", "insert", "merge", "copy"),
@@ -42,7 +41,10 @@ class Prover:
         for fact in made:
             if fact.routine in self.python:
                 self.python_facts[fact.routine].append(fact)
-        self.switches = frozenset(n for n, b in analysis.bodies.items() if b.code and _SWITCH.search(_COMMENT.sub(" ", b.code.text)))
+        self.bodies: dict[str, list[Body]] = defaultdict(list)
+        for body in analysis.overloads:
+            self.bodies[body.routine.id].append(body)
+        self.switches = switches(analysis.overloads)
         self._summarise()
 
     def _summarise(self) -> None:
@@ -50,9 +52,10 @@ class Prover:
         reader = Reader(self.judge)
         for _ in range(_ROUNDS):
             before = dict(self.summary)
-            for name, body in self.analysis.bodies.items():
-                if body.tree is not None:
-                    self.summary[name] = reader.node(body.tree)
+            for name, overloads in self.bodies.items():
+                reaches = [reader.node(body.tree) for body in overloads if body.tree is not None]
+                if reaches:  # which of two overloads with as many arguments is called, the id does not say
+                    self.summary[name] = weakest(reaches)
             if {k: v.level for k, v in before.items()} == {k: v.level for k, v in self.summary.items()}:
                 return
 
@@ -95,39 +98,42 @@ class Prover:
         if write.verb in ("drop", "detach"):
             return
         mine = [t for t in self.analysis.facts.triggers if self._on(t, write)]
-        switch = self._switched_off(write.routine)
+        way, off = self._switched_off(write.routine)
         bests: list[tuple[Status, tuple[Span, ...], str]] = []
         bare: list[str] = []
         for change in _changes(write):
-            found = [f for f in (self._fires(t, write, change) for t in mine if not switch or t.enabled == "A") if f is not None]
+            found = [f for f in (self._fires(t, write, change, way, off) for t in mine) if f is not None]
             if found:
                 bests.append(min(found, key=_place))
             else:
                 bare.append(change.event)
-        if switch and mine and not bests:
-            yield "disabled", (mine[0].span,), f"{switch} switches triggers off"
         if bests:
             worst = max(bests, key=_place)
-            yield ("conditional", worst[1], f"no trigger for its {' and '.join(bare)}") if bare else worst
+            if bare and worst[0] != "disabled":
+                worst = ("conditional", worst[1], f"no trigger for its {' and '.join(bare)}")
+            yield worst
 
-    def _switched_off(self, routine: str) -> str:
-        """The routine that switches triggers off on a way to this one, if there is any."""
+    def _switched_off(self, routine: str) -> tuple[str, list[Switch]]:
+        """The routine that switches triggers off on a way to this one, if there is any, and which ones."""
         seen, ways = {routine}, [routine] if self.switches else []
         for name in ways:
             if name in self.switches:
-                return name
+                return name, self.switches[name]
             fresh = [c.source for c in self.callers.get(name, ()) if c.source not in seen]
             seen.update(fresh)
             ways.extend(fresh)
-        return ""
+        return "", []
 
     def _on(self, trigger: Trigger, write: Write) -> bool:
-        table, names = self.analysis.catalog.table(write.relation), [write.relation]
-        if table is not None and table.parent and (trigger.level == "row" or table.view):
-            names.append(table.parent)
+        catalog, names = self.analysis.catalog, [write.relation]
+        table = catalog.table(write.relation)
+        if table is not None and (trigger.level == "row" or table.view):
+            names = lineage(write.relation, catalog)
         return any(same_relation(trigger.relation, n) or ("*" in trigger.relation and may_be(trigger.relation, n)) for n in names)
 
-    def _fires(self, trigger: Trigger, write: Write, change: Change) -> tuple[Status, tuple[Span, ...], str] | None:
+    def _fires(
+        self, trigger: Trigger, write: Write, change: Change, way: str, off: list[Switch]
+    ) -> tuple[Status, tuple[Span, ...], str] | None:
         if change.event not in trigger.events:
             return None
         body = next(iter(self.analysis.catalog.named(trigger.function)), None)
@@ -137,8 +143,6 @@ class Prover:
         if reach.level is Level.NONE:
             return None
         proof = (trigger.span, *reach.proof)
-        if trigger.enabled in ("D", "R"):
-            return "disabled", proof, f"trigger {trigger.name} is {'disabled' if trigger.enabled == 'D' else 'enabled for replicas only'}"
         missed = [c for c in write.state_columns if c not in trigger.columns]
         if change.event == "update" and trigger.columns and not set(trigger.columns) & set(write.columns):
             return (
@@ -147,6 +151,10 @@ class Prover:
         truth = holds(read(rename_state(trigger.when, change.columns)), change) if trigger.when else True
         if truth is False:
             return None
+        if trigger.enabled in ("D", "R"):
+            return "disabled", proof, f"trigger {trigger.name} is {'disabled' if trigger.enabled == 'D' else 'enabled for replicas only'}"
+        if any(switch.covers(trigger) for switch in off):
+            return "disabled", proof, f"{way} switches triggers off"
         if truth is None:
             return "conditional", proof, f"when ({trigger.when})"
         if reach.level is Level.ALWAYS:
@@ -157,11 +165,10 @@ class Prover:
     # the body
 
     def _body(self, write: Write) -> Iterator[tuple[Status, tuple[Span, ...], str]]:
-        body: Body | None = self.analysis.bodies.get(write.routine)
-        if body is None or body.tree is None:
-            return
-        way = find(body.tree, write.key)
-        if way is None:
+        overloads = (b for b in self.bodies.get(write.routine, ()) if b.tree is not None)
+        ways = ((b, find(b.tree, write.key)) for b in overloads if b.tree is not None)
+        body, way = next(((b, w) for b, w in ways if w is not None), (None, None))
+        if body is None or body.tree is None or way is None:
             return
         reader = Reader(self.judge)
         here: Node = way[-1].node if way else body.tree
@@ -172,24 +179,27 @@ class Prover:
             if reach.level is Level.ALWAYS:
                 yield ("callee" if reach.through else "same statement"), reach.proof, ""
         if here.kind == "loop":
-            yield from self._rung(reader.nodes(here.branches[0]), here)
-        yield from self._siblings(reader, [(p.nodes, p.index, p.parent) for p in reversed(way)])
+            yield from self._rung(reader.nodes(here.branches[0]), here, frozenset())
+        told = counts(body.tree, here)
+        yield from self._siblings(reader, [(p.nodes, p.index, p.parent) for p in reversed(way)], told)
         yield from self._caller(write)
 
-    def _siblings(self, reader: Reader, way: list[tuple[list[Node], int, Node]]) -> Iterator[tuple[Status, tuple[Span, ...], str]]:
+    def _siblings(
+        self, reader: Reader, way: list[tuple[list[Node], int, Node]], told: frozenset[str]
+    ) -> Iterator[tuple[Status, tuple[Span, ...], str]]:
         """Statements before and after, from the innermost list outwards, until control may have left."""
         gone = False
         for nodes, index, _parent in way:
             for node in nodes[:index]:
-                yield from self._rung(reader.node(node), node)
+                yield from self._rung(reader.node(node), node, told)
             for node in nodes[index + 1 :]:
                 reach = reader.node(node)
                 if gone and reach.level is Level.ALWAYS:
                     reach = Reach(Level.SOME, reach.proof, reach.through)
-                yield from self._rung(reach, node)
+                yield from self._rung(reach, node, told)
                 gone = gone or reader.leaves(node)
 
-    def _rung(self, reach: Reach, node: Node) -> Iterator[tuple[Status, tuple[Span, ...], str]]:
+    def _rung(self, reach: Reach, node: Node, told: frozenset[str]) -> Iterator[tuple[Status, tuple[Span, ...], str]]:
         if not reach.proof:  # it only raises, and takes the write back with it
             return
         if reach.level is Level.ALWAYS:
@@ -198,16 +208,15 @@ class Prover:
             yield "conditional", reach.proof, "an exception handler may swallow it"
         elif reach.level is Level.SOME:
             guard = " ".join(node.conds[0].code.text.split()) if node.conds and node.conds[0] is not None else ""
-            found = guard.lower() in ("found", "not found") or "count" in guard.lower() or "is not null" in guard.lower()
-            yield ("guarded" if found else "conditional"), reach.proof, f"if {guard}" if guard else "on some paths"
+            asks = node.conds[0] is not None and any(t.word in told for t in node.conds[0].tokens) if guard else False
+            yield ("guarded" if asks else "conditional"), reach.proof, f"if {guard}" if guard else "on some paths"
 
     def _caller(self, write: Write) -> Iterator[tuple[Status, tuple[Span, ...], str]]:
         """An SQL caller that adds the effect helps only those who go through it."""
         for call in self.callers.get(write.routine, ()):
-            body = self.analysis.bodies.get(call.source)
-            if body is None or call.kind not in ("direct", "dynamic") or call.source == write.routine:
+            if call.kind not in ("direct", "dynamic") or call.source == write.routine:
                 continue
-            if self.summary.get(call.source, NONE).level is Level.ALWAYS and body.tree is not None:
+            if self.summary.get(call.source, NONE).level is Level.ALWAYS:
                 proof = self.summary[call.source].proof
                 yield "conditional", (call.span, *proof), f"only when called by {short(call.source)}"
 
@@ -231,11 +240,18 @@ class Prover:
             if not (isinstance(fact, Write) and fact.key == skip) and self.satisfies(fact):
                 return (fact.span,)
         for call in self.callees.get(routine, ()):
+            reach = self.judge(call) if call.target not in self.python else NONE
+            if reach.proof and not self._makes(call.target, skip):
+                return reach.proof
             if call.target in self.python and call.target not in seen:
                 inner = self._does(call.target, seen | {routine}, skip)
                 if inner:
                     return (call.span, *inner)
         return ()
+
+    def _makes(self, routine: str, key: str) -> bool:
+        """Does the routine make this very write? Then its effect is no other one's."""
+        return any(w.key == key and w.routine == routine for w in self.analysis.facts.writes)
 
 
 _ORDER: tuple[Status, ...] = (
@@ -251,7 +267,9 @@ def _place(found: tuple[Status, tuple[Span, ...], str]) -> int:
 
 def _events(write: Write) -> tuple[str, ...]:
     """The events that a write can raise: an upsert raises two."""
-    if write.verb == "merge" or write.upsert:
+    if write.verb == "merge":
+        return write.events
+    if write.upsert:
         return ("insert", "update")
     return {"copy": ("insert",), "drop": (), "detach": ()}.get(write.verb, (write.verb,))
 
@@ -262,7 +280,11 @@ def _changes(write: Write) -> list[Change]:
     known = frozenset(values) if values and not {"?", "default"} & set(values) else frozenset()
     if write.verb == "insert" and not values:
         known = frozenset(write.state_values)
-    return [Change(event, write.state_columns, known, write.columns) for event in _events(write)]
+    others = {c: frozenset(v for name, v in write.values if name == c) for c, _ in write.values if c not in write.state_columns}
+    given = tuple((c, values) for c, values in others.items() if not {"?", "default", "null"} & values)
+    if write.upsert or write.verb == "merge":  # what one of its events sets, the other may not
+        given = ()
+    return [Change(event, write.state_columns, known, write.columns, given) for event in _events(write)]
 
 
 def prove(analysis: Analysis) -> list[Verdict]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from enum import IntEnum
 
@@ -127,6 +127,41 @@ class Reader:
 
 def _rank(reach: Reach) -> tuple[int, bool]:
     return reach.level, not reach.through
+
+
+def weakest(reaches: list[Reach]) -> Reach:
+    """What is sure whichever of several bodies runs; what only some of them do is done on some paths."""
+    worst = min(reaches, key=_rank)
+    if worst.level is not Level.NONE:
+        return worst
+    best = max(reaches, key=_rank)
+    return Reach(min(best.level, Level.SOME), best.proof, best.through)
+
+
+def counts(root: Node, here: Node) -> frozenset[str]:
+    """The words that tell whether a statement changed a row: FOUND, a ROW_COUNT's variable, and those of its own INTO."""
+    return frozenset({"found", *_row_counts(root, here), *(_into(here) if here.kind == "sql" else ())})
+
+
+def _row_counts(node: Node, here: Node) -> Iterator[str]:
+    """The variables that GET DIAGNOSTICS fills right after a statement."""
+    for nodes in (*node.branches, *node.handlers):
+        last: Node | None = None
+        for inner in nodes:
+            if inner.word == "get" and inner.code is not None and last is here:
+                words = [t.word for t in inner.code.tokens]
+                yield from (words[i - 2] for i, word in enumerate(words) if word == "row_count" and i > 1)
+            elif inner.kind in ("sql", "execute", "perform", "return"):
+                last = inner
+            yield from _row_counts(inner, here)
+
+
+def _into(node: Node) -> Iterator[str]:
+    """The variables of `returning ... into a, b`."""
+    words = [t.word for t in node.code.tokens] if node.code else []
+    after = words.index("returning") if "returning" in words else len(words)
+    if "into" in words[after:]:
+        yield from (w for w in words[words.index("into", after) + 1 :] if w not in (",", "strict", ""))
 
 
 def _raises(nodes: list[Node]) -> bool:

@@ -313,8 +313,9 @@ class Calls:
     def send(self, node: ast.Call, value: Value, *, certain: bool = True, quiet: bool = False, database: bool = True) -> None:
         """The value goes to the database: record what it does there, or that nobody can tell."""
         if isinstance(value, Statement):
-            self.frame.pending.pop(value.origin, None)
-            self.orm_write(node, value, certain=certain)
+            made = self.frame.pending.pop(value.origin, None)
+            at = ast.Pass(lineno=value.origin[0], col_offset=value.origin[1]) if made is not None else node  # the verb's line
+            self.orm_write(at, value, certain=certain)
         elif isinstance(value, Texts):
             for option in value.options:
                 self.text(node, option, certain=certain and len(value.options) == 1, quiet=quiet)

@@ -21,7 +21,9 @@ LIMIT = 24
 
 _SPEC = re.compile(r"%(?:(\d+)\$)?-?(?:\*|\d+)?([sIL%])")
 _PLAIN = re.compile(r"[a-z_][a-z0-9_$]*")
-_SAME = frozenset({"quote_ident", "lower", "trim", "btrim", "ltrim", "rtrim", "nullif", "text", "varchar", "regclass", "min", "max"})
+_SAME = frozenset(
+    {"string_agg", "array_agg", "array", "lower", "trim", "btrim", "ltrim", "rtrim", "nullif", "text", "varchar", "regclass", "min", "max"}
+)
 
 
 def _no_inline(_name: str, _args: list[Value]) -> Value | None:
@@ -44,10 +46,51 @@ class Evaluator:
             first, last = first + 1, last - 1
         if first >= last:
             return [self._hole(first)]
+        if tokens[first].kind == "name" and tokens[first].word == "select":
+            return self._query(first, last)
         parts = self._concat(first, last)
         if len(parts) > 1:
             return self._join([self.value(a, b) for a, b in parts])
         return self._single(first, last)
+
+    def _query(self, first: int, last: int) -> Value:
+        """The first expression of a subquery."""
+        depth = 0
+        for i in range(first + 1, last):
+            depth += _opens(self.stmt.tokens[i])
+            if depth == 0 and self.stmt.tokens[i].kind == "name" and self.stmt.tokens[i].word in ("from", "where", "as", "limit", "order"):
+                return self.value(first + 1, i)
+        return self.value(first + 1, last)
+
+    def elements(self, first: int, last: int) -> Value:
+        """The constants of an array; [] when it is none, or not known."""
+        tokens, last = self.stmt.tokens, self._strip_cast(first, last)
+        while last - first > 2 and tokens[first].word == "(" and close_of(tokens, first) == last - 1:
+            first, last = first + 1, self._strip_cast(first + 1, last - 1)
+        if first >= last:
+            return []
+        head = tokens[first]
+        if head.kind == "name" and head.word == "array" and self.stmt.word(first + 1) == "[" and close_of(tokens, first + 1) == last - 1:
+            return [v for a, b in commas(tokens, first + 2, last - 1) for v in self.value(a, b)][:LIMIT]
+        if last == first + 1 and head.kind == "name":
+            return list(self.env.get(f"{head.word}[]", ()))
+        if last == first + 1 and head.kind == "string":
+            text = self._strings(first, last)[0]
+            return self._pieces(text.slice(1, len(text.text) - 1), ",") if text.text[:1] == "{" and text.text[-1:] == "}" else []
+        if head.word in ("string_to_array", "string_to_table", "regexp_split_to_table") and self.stmt.word(first + 1) == "(":
+            args = commas(tokens, first + 2, last - 1)
+            texts, separators = self.value(*args[0]), self.value(*args[1]) if len(args) > 1 else []
+            known = len(texts) == len(separators) == 1 and HOLE not in texts[0].text + separators[0].text and separators[0].text
+            return self._pieces(texts[0], separators[0].text) if known else []
+        return []
+
+    def _pieces(self, text: Code, separator: str) -> Value:
+        found, at = [], 0
+        for piece in text.text.split(separator):
+            lead = len(piece) - len(piece.lstrip())
+            found.append(text.slice(at + lead, at + len(piece.rstrip())))
+            at += len(piece) + len(separator)
+        return found[:LIMIT]
 
     def _hole(self, i: int) -> Code:
         tokens = self.stmt.tokens
@@ -114,8 +157,8 @@ class Evaluator:
         return [join(pieces, self.stmt.code.source, dynamic=True)]
 
     def _variable(self, name: str, i: int) -> Value:
-        known = self.env.get(name) or self.env.get(f"{name.split('.')[0]}.*" if "." in name else "")
-        return list(known) if known else [self._hole(i)]
+        known = self.env.get(name)  # [] is NULL
+        return [self._hole(i)] if known is None else list(known)
 
     def _case(self, first: int, last: int) -> Value:
         tokens, found = self.stmt.tokens, []
@@ -140,24 +183,48 @@ class Evaluator:
         word = short(name)
         if word == "format" and args:
             return self._format(args)
-        if word == "concat":
-            return self._join([self.value(a, b) for a, b in args])
-        if word == "concat_ws" and len(args) > 1:
-            separator = self.value(*args[0])
-            values: list[Value] = []
-            for a, b in args[1:]:
-                values += [separator, self.value(a, b)] if values else [self.value(a, b)]
-            return self._join(values)
+        if word in ("concat", "concat_ws", "array_to_string") and args:
+            return self._glued(word, args)
         if word == "coalesce":
             return [alternative for a, b in args for alternative in self.value(a, b)][:LIMIT]
         if word in _SAME and args:
             return self.value(*args[0])
+        if word == "quote_ident" and args:
+            return [self._identifier(v, first) for v in self.value(*args[0])]
+        if word in ("unnest", "string_to_table", "regexp_split_to_table"):
+            return self.elements(*((first, last) if word != "unnest" else args[0])) or [self._hole(first)]
         if word in ("quote_literal", "quote_nullable") and args:
             return [self._quoted(v, first) for v in self.value(*args[0])]
         if word in ("replace", "upper", "left", "substr", "substring"):
             return self._replace(args, first) if word == "replace" else [self._hole(first)]
         inlined = self.inline(name, [self.value(a, b) for a, b in args])
         return inlined or [self._hole(first)]
+
+    def _glued(self, word: str, args: list[tuple[int, int]]) -> Value:
+        """concat, concat_ws and array_to_string, for which NULL is nothing."""
+        if word == "array_to_string":
+            return self._array_text(args)
+        separator = [self.value(*args[0])] if word == "concat_ws" else []
+        values: list[Value] = []
+        for a, b in args[len(separator) :]:
+            values += [*separator, self._or_empty(a, b)] if values else [self._or_empty(a, b)]
+        return self._join(values)
+
+    def _or_empty(self, a: int, b: int) -> Value:
+        return self.value(a, b) or [self._text("", a)]
+
+    def _array_text(self, args: list[tuple[int, int]]) -> Value:
+        """array_to_string: of an ARRAY[...], of what a query gives, or of a list that is not known."""
+        (a, b), separator = args[0], self.value(*args[1])
+        if self.stmt.word(a) == "array" and self.stmt.word(a + 1) == "[":
+            values: list[Value] = []
+            for x, y in commas(self.stmt.tokens, a + 2, close_of(self.stmt.tokens, a + 1)):
+                values += [separator, self._or_empty(x, y)] if values else [self._or_empty(x, y)]
+            return self._join(values)
+        known = self.elements(a, b)
+        if known:
+            return self._join([v for k, piece in enumerate(known) for v in ([separator, [piece]] if k else [[piece]])])
+        return self.value(a, b)
 
     def _replace(self, args: list[tuple[int, int]], first: int) -> Value:
         if len(args) != 3:
@@ -202,7 +269,7 @@ class Evaluator:
                 nth = int(match.group(1)) if match.group(1) else nth + 1
                 i = args[nth][0] if nth < len(args) else args[0][0]
                 choice = given[nth - 1] if 0 < nth <= len(given) else [self._hole(i)]
-                pieces.append([self._render(match.group(2), v, i) for v in choice])
+                pieces.append([self._render(match.group(2), v, i) for v in choice] or [self._text("", i)])
             pieces.append([template.slice(at, len(template.text))])
             found += self._join(pieces)
         return found[:LIMIT]

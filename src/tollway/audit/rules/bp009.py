@@ -18,7 +18,7 @@ WHY = "Postgres runs a SELECT in WITH only if something reads it; the call is ne
 def check(analysis: Analysis) -> Iterator[Finding]:
     """Every unreferenced SELECT CTE that calls a routine which writes or notifies."""
     active = {w.routine for w in analysis.facts.writes} | {e.routine for e in analysis.facts.effects}
-    for body in analysis.bodies.values():
+    for body in analysis.overloads:
         for node in _nodes(body.tree) if body.tree else ():
             if node.code is None or not any(t.word == "with" for t in node.code.tokens):
                 continue
