@@ -64,7 +64,7 @@ begin
   end if;
   foreach v_event in array p_events loop
     if p_wait then
-      perform from absurd.event e where e.queue_name = p_queue_name and e.event_name = v_event for no key update;
+      perform absurd._lock_event(p_queue_name, v_event, true);
     end if;
     perform from absurd.event e where e.queue_name = p_queue_name and e.event_name = v_event for no key update skip locked;
     if found then

@@ -37,8 +37,7 @@ begin
   end if;
 
   -- the event's row stands before the task's in the lock order, and is there to be locked
-  insert into absurd.event (queue_name, event_name) values (p_queue_name, p_event_name) on conflict do nothing;
-  select * into v_event from absurd.event e where e.queue_name = p_queue_name and e.event_name = p_event_name for share;
+  v_event := absurd._lock_event(p_queue_name, p_event_name, false);
   v_task := absurd._lock_run(p_queue_name, p_run_id);
   v_state := absurd._run_state(v_task, p_run_id);
   if v_state is null or v_task.task_id <> p_task_id then
