@@ -55,6 +55,12 @@ begin
     raise exception 'step_name must be provided' using errcode = '23502', hint = 'Give 1 to 255 bytes of text.';
   end if;
   perform absurd._check_name('step_name', p_step_name);
+  -- once more: the step may have been answered while this call waited for its locks
+  select * into v_saved from absurd.checkpoint c where c.task_id = p_task_id and c.checkpoint_name = p_step_name;
+  if v_saved.state is not null or (v_saved.status = 'timed_out' and p_claim_epoch is not null) then
+    return query select false, v_saved.state;
+    return;
+  end if;
   return query select o.outcome = 'suspended', case when o.outcome = 'event' then o.payload end
                from absurd._await(v_task, p_step_name, v_event, p_timeout, p_claim_epoch is not null) o;
 end
