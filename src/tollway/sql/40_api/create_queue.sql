@@ -22,12 +22,11 @@ begin
     raise exception 'Unsupported queue storage mode "%"', coalesce(p_storage_mode, '<NULL>')
       using errcode = 'P0001', hint = 'The modes are unpartitioned and partitioned.';
   end if;
-  insert into absurd.queues (queue_name, storage_mode) values (p_queue_name, v_mode) on conflict do nothing;
-  if found then
-    -- an emission under way while a queue of this name was dropped must not count in the new one
-    delete from absurd.event e where e.queue_name = p_queue_name;
-  end if;
-  select q.storage_mode into v_have from absurd.queues q where q.queue_name = p_queue_name for update;
+  loop
+    insert into absurd.queues (queue_name, storage_mode) values (p_queue_name, v_mode) on conflict do nothing;
+    select q.storage_mode into v_have from absurd.queues q where q.queue_name = p_queue_name for update;
+    exit when found;   -- drop_queue may come between the two
+  end loop;
   if v_have <> v_mode then
     raise exception 'Queue "%" already exists with storage mode "%"', p_queue_name, v_have
       using errcode = 'P0001', hint = 'Create it with the mode it has.';
