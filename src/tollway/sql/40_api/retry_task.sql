@@ -3,7 +3,7 @@
 -- Called by  operator
 -- Locks      task (one row)
 -- Moves      failed -> pending; with spawn_new: new -> pending
--- Raises     P0001 not found, not failed, max_attempts too small
+-- Raises     P0001 not found, not failed, max_attempts too small · 42P01 no such queue
 -- Retry      not safe: a second call finds the task pending
 create or replace function absurd.retry_task(
   p_queue_name text,
