@@ -6,7 +6,7 @@ STAMP  := $(VENV)/.installed
 JOBS   ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo audit-demo test test-pg16 bench-quick bench bench-long check format clean
+.PHONY: help setup demo audit-demo test test-pg16 races bench-quick bench bench-long check format clean
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  %-12s %s\n", $$1, $$2 }'
@@ -27,6 +27,9 @@ test: check ## every check, the test suite on PostgreSQL 18, the engine's tests 
 
 test-pg16: setup ## the test suite on PostgreSQL 16
 	$(BIN)/python -m pytest -n $(JOBS) --pg 16
+
+races: setup ## every schedule of two and three sessions against one another (the suite runs a short cut of it)
+	$(BIN)/python -m pytest -n $(JOBS) --races full tests/races
 
 check: setup ## lint, format, types, layers, budgets, SQL headers
 	$(BIN)/ruff check
