@@ -145,6 +145,12 @@ syncs(
     ],
     strict=True,
 )
+syncs(
+    "sync_mixed",
+    lambda s, who: [op("checkpoint", s.tasks["t"], step="s", state=who), op("emit", s.tasks["u"], event="g", payload=who)],
+    subject="x",
+)
+
 # the same, by a task beside t: what meets t is the event or the key
 syncs("sync_emit_other", lambda s, who: [op("emit", s.tasks["u"], event="e", payload=who)], subject="u")
 syncs(

@@ -296,7 +296,9 @@ class Arena:
         except BaseException:
             self.restart()
             raise
-        if outcome.excused(case.calls, result.outcome) not in [outcome.excused(case.calls, o) for o in allowed]:
+        # what was asked for again is a transaction of its own, so a transaction of two calls has been parted
+        parted = result.again and any(len(does) > 1 for does in case.calls.values())
+        if not parted and outcome.excused(case.calls, result.outcome) not in [outcome.excused(case.calls, o) for o in allowed]:
             result.findings.append("no serial order ends like this:\n" + outcome.difference(result.outcome, allowed))
         at = f" at {stop}" if stop else ""
         result.findings[:] = [f"{case} [{script}]{at}: {f}" for f in result.findings]

@@ -49,6 +49,15 @@ def test_transactions_that_keep_the_lock_order_never_deadlock(arena: Arena, full
     assert found == []
 
 
+def test_a_group_commit_takes_its_events_before_its_tasks(arena: Arena) -> None:
+    """It never waits for a task, but for an event that another session is making: it must not hold a task then."""
+    alone = Case("crossed", {"A": (ACTORS["sync_mixed"],), "B": (ACTORS["emit_g"], ACTORS["complete"])})
+
+    result = arena.judge(alone, "Bx Ax Bx Bc Ac")
+
+    assert (result.findings, result.blocked) == ([], {"A"})
+
+
 def test_transactions_that_take_the_same_rows_the_other_way_round_deadlock_control(control: Arena) -> None:
     turned = [
         (("complete", "complete_brother"), ("complete_brother", "complete")),
