@@ -63,6 +63,8 @@ CONTROLS = [
             "deadlock", stop=True),
     Control("a queue is dropped while it is made", "create_queue", "exit when found;", "exit;", "idle", "create_queue drop_queue",
             "Ax Bx Bc go Ac", "no serial", stop=True),
+    Control("an await of a task locks the events last", "_sync_emit", "if not exists", "if false and not exists", "family",
+            "sync_await_task drop_queue", "Ax Bx go Ac Bc", "deadlock", stop=True),
     Control("an event comes to a queue that is gone", "_event_check_insert", "if not exists", "if false and not exists", "placeholder",
             "emit drop_queue", "Ax Bx Bc go Ac", "queue_is_there", stop=True),
 ]  # fmt: skip
