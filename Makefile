@@ -6,7 +6,7 @@ STAMP  := $(VENV)/.installed
 JOBS   ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo audit-demo test test-pg16 matrix mutants model fuzz bench-quick bench bench-long check format clean
+.PHONY: help setup demo audit-demo test test-pg16 matrix races mutants model fuzz bench-quick bench bench-long check format clean
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  %-12s %s\n", $$1, $$2 }'
@@ -35,6 +35,9 @@ mutants: setup ## take each lock, trigger, check and condition out of the SQL; w
 matrix: setup ## every path and every client: the path matrix, its page, and the foreign clients
 	$(BIN)/python -m pytest -n $(JOBS) tests/matrix tests/compat tests/docs/test_absurd_compatibility.py tests/docs/test_audit_of_the_origin.py
 	$(BIN)/python tools/print_paths.py --check
+
+races: setup ## every schedule of two and three sessions against one another (the suite runs a short cut of it)
+	$(BIN)/python -m pytest -n $(JOBS) --races full tests/races
 
 check: setup ## lint, format, types, layers, budgets, SQL headers
 	$(BIN)/ruff check

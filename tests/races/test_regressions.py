@@ -372,17 +372,32 @@ def test_a_spawn_that_waited_for_drop_queue_leaves_no_task_behind(db: Database, 
 
 
 def test_an_emission_under_way_while_a_queue_is_dropped_does_not_count_in_its_successor(db: Database) -> None:
-    with Session(db) as emitter:
+    with Session(db) as emitter, Session(db) as operator:
         emitter.run("begin")
         emitter.run("select absurd.emit_event('q', 'e', '\"old\"')")
-        db.one("select absurd.drop_queue('q') is null")
+        drop = operator.start("select absurd.drop_queue('q')")
+        operator.waits_for(emitter)
         emitter.run("commit")
+        assert sqlstate(drop) is None
     make_queue(db)
     task = running(db)
 
     answer = sync(db, [op("await", task, step="s", event="e")])
 
     assert answer["ops"][0]["outcome"] == "suspended"
+    assert db.verify() == []
+
+
+def test_an_emission_that_waited_for_drop_queue_is_told_so(db: Database) -> None:
+    with Session(db) as operator, Session(db) as emitter:
+        operator.run("begin")
+        operator.run("select absurd.drop_queue('q')")
+        emission = emitter.start("select absurd.emit_event('q', 'e', '1')")
+        emitter.waits_for(operator)
+        operator.run("commit")
+
+        assert sqlstate(emission) == "42P01"
+    assert db.rows("select from absurd.event") == []
     assert db.verify() == []
 
 

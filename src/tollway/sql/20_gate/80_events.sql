@@ -1,5 +1,19 @@
 -- An event becomes emitted once. That, by whatever statement, wakes everyone who waits for it and is logged with their number.
 
+-- Judged here, where drop_queue can no longer come between: an emission or a wait may have waited for its lock.
+create or replace function absurd._event_check_insert() returns trigger
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+  if not exists (select from absurd.queues q where q.queue_name = new.queue_name and not q.dropping) then
+    raise exception 'relation "absurd.e_%" does not exist', new.queue_name
+      using errcode = '42P01', hint = format('Queue "%s" does not exist; create it with absurd.create_queue.', new.queue_name);
+  end if;
+  return new;
+end
+$$;
+
 create or replace function absurd._event_check() returns trigger
 language plpgsql
 set search_path = pg_catalog, pg_temp

@@ -15,6 +15,8 @@ create or replace trigger zzz_gate_project_delete after delete on absurd.task
 create or replace trigger zzz_no_truncate before truncate on absurd.task
   for each statement execute function absurd._refuse_change();
 
+create or replace trigger zzz_event_check_insert before insert on absurd.event
+  for each row execute function absurd._event_check_insert();
 create or replace trigger zzz_event_check before update on absurd.event
   for each row execute function absurd._event_check();
 create or replace trigger zzz_event_project_insert after insert on absurd.event

@@ -10,7 +10,8 @@ set enable_seqscan = off
 set jit = off
 as $$
 declare
-  v_lost integer;
+  v_ids      uuid[];      -- the task that has the key of each, as one statement saw them: a clean-up may take it in the next
+  v_attempts integer[];
 begin
   insert into absurd.task select t.* from unnest(p_tasks) t where t.idempotency_key is null;
   if not exists (select from unnest(p_tasks) t where t.idempotency_key is not null) then
@@ -22,23 +23,23 @@ begin
     insert into absurd.task select t.* from unnest(p_tasks) t
     where t.idempotency_key is not null order by t.queue_name, t.idempotency_key, t.task_id
     on conflict do nothing;
-    select count(*) into v_lost from unnest(p_tasks) t
-    where t.idempotency_key is not null
-      and not exists (select from absurd.task k where k.queue_name = t.queue_name and k.idempotency_key = t.idempotency_key);
-    exit when v_lost = 0;
-  end loop;
-  if v_lost > 0 then
-    -- each time the key was there for the insert and gone for the select
-    raise exception '% idempotency keys were concurrently cleaned up', v_lost
-      using errcode = '40001', hint = 'Retry with the same idempotency keys.';
-  end if;
-  return query
-    select t.ordinality::integer, i.id, coalesce(k.attempt, 1), i.id = t.task_id
+    select array_agg(case when t.idempotency_key is null then t.task_id else k.task_id end order by t.ordinality),
+           array_agg(coalesce(k.attempt, 1) order by t.ordinality)
+    into v_ids, v_attempts
     from unnest(p_tasks) with ordinality t
     left join lateral (
       select o.task_id, o.attempt from absurd.task o
-      where t.idempotency_key is not null and o.queue_name = t.queue_name and o.idempotency_key = t.idempotency_key) k on true
-    cross join lateral (select coalesce(k.task_id, t.task_id) as id) i
+      where t.idempotency_key is not null and o.queue_name = t.queue_name and o.idempotency_key = t.idempotency_key) k on true;
+    exit when array_position(v_ids, null) is null;
+  end loop;
+  if array_position(v_ids, null) is not null then
+    -- each time the key was there for the insert and gone for the select
+    raise exception 'idempotency keys of % tasks were concurrently cleaned up', cardinality(array_positions(v_ids, null))
+      using errcode = '40001', hint = 'Retry with the same idempotency keys.';
+  end if;
+  return query
+    select t.ordinality::integer, v_ids[t.ordinality], v_attempts[t.ordinality], v_ids[t.ordinality] = t.task_id
+    from unnest(p_tasks) with ordinality t
     order by 1;
 end
 $$;

@@ -1,20 +1,17 @@
--- worker_sync, second: lock, in the order that every function keeps: events by name, tasks by id. Nothing is waited for,
--- so one held row makes its own operations busy and no others; only a first emission not yet committed is. A strict call
--- waits: it takes the same rows in the same order, and then finds all of them.
+-- worker_sync, second: lock, in the order that every function keeps: events by name (_sync_lock_events), tasks by id. Nothing is
+-- waited for, so one held row makes its own operations busy and no others; only a first emission not yet committed is. A strict
+-- call waits: it takes the same rows in the same order, and then finds all of them.
 create or replace function absurd._sync_lock(
-  p_queue_name text, p_ops absurd.sync_op[], p_wait boolean, out tasks uuid[], out events text[], out queues text[]
+  p_queue_name text, p_ops absurd.sync_op[], p_wait boolean, out tasks uuid[], out queues text[]
 )
 language plpgsql
 set search_path = pg_catalog, pg_temp
 as $$
 declare
-  v_events text[] := array(select distinct o.event from unnest(p_ops) o
-                           where o.op in ('emit', 'await') and o.status is null order by 1);
-  v_ids    uuid[];
+  v_ids uuid[];
 begin
-  events := absurd._sync_lock_events(p_queue_name, v_events, p_wait);
   v_ids := array(select o.task_id from unnest(p_ops) o where o.status is null);
-  if cardinality(v_events) > 0 then
+  if exists (select from unnest(p_ops) o where o.op = 'emit' and o.status is null) then
     -- whoever an emission wakes
     v_ids := v_ids || array(
       select w.task_id from absurd.wait w
@@ -40,18 +37,20 @@ begin
 end
 $$;
 
--- _sync_lock_events: which of these events, in this order, are ours. One probe each: while the table has no statistics, a
--- statement for all of them is planned as a scan of the whole queue.
-create or replace function absurd._sync_lock_events(p_queue_name text, p_events text[], p_wait boolean) returns text[]
+-- _sync_lock_events: the events of these operations that are ours; locked before any task, for an insert may wait. One probe each:
+-- while the table has no statistics, a statement for all of them is planned as a scan of the whole queue.
+create or replace function absurd._sync_lock_events(p_queue_name text, p_ops absurd.sync_op[], p_wait boolean) returns text[]
 language plpgsql
 set search_path = pg_catalog, pg_temp
 as $$
 declare
+  v_events  text[] := array(select distinct o.event from unnest(p_ops) o
+                            where o.op in ('emit', 'await') and o.status is null order by 1);
   v_event   text;
   v_missing text[] := '{}';
   v_locked  text[] := '{}';
 begin
-  foreach v_event in array p_events loop
+  foreach v_event in array v_events loop
     if not exists (select from absurd.event e where e.queue_name = p_queue_name and e.event_name = v_event) then
       v_missing := v_missing || v_event;
     end if;
@@ -62,9 +61,9 @@ begin
     select p_queue_name, i.name from unnest(v_missing) i(name) order by i.name
     on conflict do nothing;
   end if;
-  foreach v_event in array p_events loop
+  foreach v_event in array v_events loop
     if p_wait then
-      perform from absurd.event e where e.queue_name = p_queue_name and e.event_name = v_event for no key update;
+      perform absurd._lock_event(p_queue_name, v_event, true);
     end if;
     perform from absurd.event e where e.queue_name = p_queue_name and e.event_name = v_event for no key update skip locked;
     if found then

@@ -25,6 +25,9 @@ set enable_hashjoin = off
 set enable_mergejoin = off
 as $$
 begin
+  if not exists (select from unnest(p_ops) i where i.op = 'emit' and i.status = 'ok') then
+    return;   -- even an update of no rows locks the table, which is too late once tasks are locked
+  end if;
   update absurd.event e
   set payload = o.value, emitted_at = absurd.current_time()
   from (select distinct on (i.event) i.event, i.value from unnest(p_ops) i

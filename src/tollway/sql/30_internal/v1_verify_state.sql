@@ -23,6 +23,9 @@ as $$
   select 'queue_is_there', t.queue_name, t.task_id, null
   from absurd.task t where not exists (select from absurd.queues q where q.queue_name = t.queue_name)
   union all
+  select 'queue_is_there', e.queue_name, null, jsonb_build_object('event', e.event_name)
+  from absurd.event e where not exists (select from absurd.queues q where q.queue_name = e.queue_name)
+  union all
   select 'on_move_has_its_queues', h.queue_name, null, jsonb_build_object('handler_queue', h.handler_queue, 'handler_task', h.handler_task)
   from absurd.on_move h
   where not exists (select from absurd.queues q where q.queue_name = h.queue_name)

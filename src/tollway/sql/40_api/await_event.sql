@@ -38,8 +38,7 @@ begin
   end if;
 
   -- the event's row stands before the task's in the lock order, and is there to be locked
-  insert into absurd.event (queue_name, event_name) values (p_queue_name, p_event_name) on conflict do nothing;
-  select * into v_event from absurd.event e where e.queue_name = p_queue_name and e.event_name = p_event_name for share;
+  v_event := absurd._lock_event(p_queue_name, p_event_name, false);
   v_task := absurd._lock_run(p_queue_name, p_run_id);
   v_state := absurd._run_state(v_task, p_run_id);
   if v_state is null or v_task.task_id is distinct from p_task_id then
@@ -57,6 +56,12 @@ begin
     raise exception 'step_name must be provided' using errcode = '23502', hint = 'Give 1 to 255 bytes of text.';
   end if;
   perform absurd._check_name('step_name', p_step_name);
+  -- once more: the step may have been answered while this call waited for its locks
+  select * into v_saved from absurd.checkpoint c where c.task_id = p_task_id and c.checkpoint_name = p_step_name;
+  if v_saved.state is not null or (v_saved.status = 'timed_out' and p_claim_epoch is not null) then
+    return query select false, v_saved.state;
+    return;
+  end if;
   return query select o.outcome = 'suspended', case when o.outcome = 'event' then o.payload end
                from absurd._await(v_task, p_step_name, v_event, p_timeout, p_claim_epoch is not null) o;
 end

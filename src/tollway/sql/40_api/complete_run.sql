@@ -4,6 +4,7 @@
 -- Locks      task (one row); awaiters that are free
 -- Moves      running -> completed
 -- Raises     P0001 not found, not running · AB001 cancelled · AB002 already failed · TW201 lease lost · TW302, TW303 result
+--            42P01 no such queue
 -- Retry      safe: the same run may complete again with the same result
 create or replace function absurd.complete_run(
   p_queue_name  text,

@@ -24,11 +24,7 @@ begin
   end if;
   loop
     insert into absurd.queues (queue_name, storage_mode) values (p_queue_name, v_mode) on conflict do nothing;
-    if found then
-      -- an emission under way while a queue of this name was dropped must not count in the new one
-      delete from absurd.event e where e.queue_name = p_queue_name;
-    end if;
-    -- held to commit, so that no drop_queue comes before the views are there; one that came between is why this is a loop
+    -- held to commit, so that no drop_queue comes before the views are there; one may come between the two, hence the loop
     select q.storage_mode into v_have from absurd.queues q where q.queue_name = p_queue_name for share;
     exit when found;
   end loop;

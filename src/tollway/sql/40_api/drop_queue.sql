@@ -1,7 +1,8 @@
 -- drop_queue: purge a queue with all its tasks, events and views; an unknown name changes nothing.
 --
 -- Called by  operator
--- Locks      queues (one row), then absurd.task against writers, at most three seconds waited for
+-- Locks      absurd.event, then absurd.task against all who lock or write rows, then queues (one row); at most three seconds
+--            waited for each
 -- Moves      any -> purged
 -- Raises     55P03 tasks were being changed for too long: try again
 -- Retry      safe: the second call changes nothing
@@ -17,13 +18,18 @@ declare
   v_context text;
   v_tasks   bigint;
 begin
+  if not exists (select from absurd.queues q where q.queue_name = p_queue_name) then
+    return;
+  end if;
+  -- A spawn or an emission that read the queue before this must not leave its row behind. In the order of all locks: events, tasks,
+  -- queues. Exclusive, so that whoever has locked a row, and is still to write it, is waited for before any row is held here.
+  lock table absurd.event in exclusive mode;
+  lock table absurd.task in exclusive mode;
   perform from absurd.queues q where q.queue_name = p_queue_name for update;
   if not found then
     return;
   end if;
   update absurd.queues q set dropping = true where q.queue_name = p_queue_name;
-  -- a spawn that read the queue before this must not leave its task behind
-  lock table absurd.task in share row exclusive mode;
   delete from absurd.task t where t.queue_name = p_queue_name;
   get diagnostics v_tasks = row_count;
   delete from absurd.event e where e.queue_name = p_queue_name;

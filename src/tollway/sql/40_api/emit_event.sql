@@ -17,12 +17,12 @@ as $$
 begin
   perform absurd._check_name('event_name', p_event_name);
   perform absurd._check_payload('payload', p_payload, (absurd._queue(p_queue_name, 'e')).max_payload_bytes);
+  if exists (select from absurd.event e
+             where e.queue_name = p_queue_name and e.event_name = p_event_name and e.emitted_at is not null) then
+    return;
+  end if;
   -- the row first, so that whoever awaits it meanwhile is either seen below, or sees it emitted
-  insert into absurd.event (queue_name, event_name) values (p_queue_name, p_event_name) on conflict do nothing;
-  perform from absurd.event e
-  where e.queue_name = p_queue_name and e.event_name = p_event_name and e.emitted_at is null
-  for no key update;
-  if not found then
+  if (absurd._lock_event(p_queue_name, p_event_name, true)).emitted_at is not null then
     return;
   end if;
   perform from absurd.task t

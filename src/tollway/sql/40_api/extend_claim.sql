@@ -4,6 +4,7 @@
 -- Locks      task (one row)
 -- Moves      nothing
 -- Raises     P0001 not found, not running, extend_by · AB001 cancelled · AB002 already failed · TW201 lease lost
+--            42P01 no such queue
 -- Retry      safe
 create or replace function absurd.extend_claim(
   p_queue_name  text,

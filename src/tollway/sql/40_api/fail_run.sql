@@ -4,6 +4,7 @@
 -- Locks      task (one row); awaiters that are free
 -- Moves      running -> pending | sleeping | failed | cancelled (beyond max_duration)
 -- Raises     P0001 cannot be failed · AB001 cancelled · AB002 already failed · TW201 lease lost · TW302, TW303 reason
+--            42P01 no such queue
 -- Retry      safe: a second call finds the run failed (AB002)
 create or replace function absurd.fail_run(
   p_queue_name  text,

@@ -4,6 +4,7 @@
 -- Locks      task (one row)
 -- Moves      running -> sleeping
 -- Raises     P0001 not currently running · 23502 no time · AB001 cancelled, with an epoch · AB002 already failed · TW201 lease lost
+--            42P01 no such queue
 -- Retry      not safe without an epoch: a second call finds the run sleeping
 create or replace function absurd.schedule_run(
   p_queue_name  text,

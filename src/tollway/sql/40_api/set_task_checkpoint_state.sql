@@ -4,7 +4,7 @@
 -- Locks      task (one row)
 -- Moves      nothing
 -- Raises     P0001 step, run not found, not running · AB001 cancelled · AB002 already failed · TW201 lease lost
---            TW202 the step has another value · TW302, TW303 state · TW304 step name
+--            TW202 the step has another value · TW302, TW303 state · TW304 step name · 42P01 no such queue
 -- Retry      safe: an equal checkpoint again changes nothing
 create or replace function absurd.set_task_checkpoint_state(
   p_queue_name      text,

@@ -4,7 +4,8 @@
 -- Locks      the parent's task row, if there is one
 -- Moves      new -> pending, or sleeping until its start time
 -- Raises     P0001 no name, max_attempts below 1 · 22P02, 22003 max_attempts · AB003 retry strategy · TW301 an option · TW302, TW303 payload
---            TW304 name · 42P01 no such queue · TW201 the parent's claim is lost · 40001 the key is being cleaned up
+--            TW304 name · 42P01 no such queue · TW201 the parent's claim is lost · AB001 the parent is cancelled
+--            40001 the key is being cleaned up
 -- Retry      safe with an idempotency key
 create or replace function absurd.spawn_task(
   p_queue_name   text,

@@ -24,6 +24,7 @@ declare
   v_locked record;
   v_spawn  record;
   v_ops    absurd.sync_op[];
+  v_events text[];
   v_done   integer[];   -- numbers of steps that were recorded the shortest way
   v_answer jsonb;
   v_claims jsonb;
@@ -38,13 +39,17 @@ begin
   end if;
   if v_strict then
     perform absurd._sync_check_strict(p_request, v_ops);
-  elsif cardinality(v_ops) > 0 then
+  end if;
+  if cardinality(v_ops) > 0 then
+    v_events := absurd._sync_lock_events(v_queue.queue_name, v_ops, v_strict);
+  end if;
+  if not v_strict and cardinality(v_ops) > 0 then
     select s.recorded, s.rest into v_done, v_ops from absurd._sync_steps(v_queue.queue_name, v_ops) s;
   end if;
   if cardinality(v_ops) > 0 then
     v_locked := absurd._sync_lock(v_queue.queue_name, v_ops, v_strict);
     v_spawn := absurd._sync_children(v_ops, v_locked.tasks);
-    v_ops := absurd._sync_judge(v_queue.queue_name, v_spawn.ops, v_locked.tasks, v_locked.events, v_locked.queues);
+    v_ops := absurd._sync_judge(v_queue.queue_name, v_spawn.ops, v_locked.tasks, v_events, v_locked.queues);
     perform absurd._sync_raise(v_ops) where v_strict;
     if v_spawn.children is not null then
       v_ops := absurd._sync_spawn(v_ops, v_spawn.children);
