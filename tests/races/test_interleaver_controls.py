@@ -41,7 +41,7 @@ CONTROLS = [
     Control("a retry meets a clean-up that looked before", "cleanup_tasks", "for update skip locked", "", "failed", "retry cleanup_tasks",
             BOTH, "TW104 is not declared"),
     Control("the sweep waits", "_expired_claims", "skip locked", "", "expired", "checkpoint claim", BOTH, "claim waits for a row"),
-    Control("a claim waits", "claim_task", "skip locked", "", "pending", "cancel claim", BOTH, "claim waits for a row"),
+    Control("a claim waits", "_runnable", "skip locked", "", "pending", "cancel claim", BOTH, "claim waits for a row"),
     Control("the rules wait", "_due_cancellations", "skip locked", "", "ruled", "checkpoint claim", BOTH, "claim waits for a row"),
     Control("a heartbeat waits", "heartbeat", "skip locked", "", "running", "checkpoint heartbeat", BOTH, "heartbeat waits for a row"),
     Control("a group commit waits", "_sync_lock", "skip locked", "", "running", "cancel sync_complete", BOTH, "waits for a row"),
