@@ -53,7 +53,8 @@ def test_two_drops_at_once_are_one(db: Database) -> None:
 
 
 def test_a_queue_is_not_dropped_between_its_creation_and_its_views(db: Database) -> None:
-    """The creation stops before its first view; the drop waits for all of it, and takes all of it along."""
+    """The views of a queue are missing. Their creation stops before the first; the drop waits for all, and takes all along."""
+    db.conn.execute("select absurd._drop_queue_views('q')")
     db.conn.execute(PAUSE)
     with Session(db) as holder, Session(db) as creator, Session(db) as operator:
         holder.run("select pg_advisory_lock(1)")

@@ -9,8 +9,7 @@ const clients = new Map();
 const workers = new Map();
 const fallen = new Set();
 const seen = { started: 0, beats: 0, steps: 0, errors: [] };
-let release = () => {};
-const released = new Promise((resolve) => (release = resolve));
+const held = new Set(); // the queues whose handlers hold
 
 const hooks = {
   beforeSpawn: (name, _params, options) => ({ ...options, headers: { ...options.headers, spawned: name } }),
@@ -46,10 +45,9 @@ const handlers = {
   async fails(params) {
     throw new Error(params.message);
   },
-  async holds(params, ctx) {
-    let held = true;
-    released.then(() => (held = false));
-    while (held) {
+  async holds(params, ctx, queue) {
+    held.add(queue);
+    while (held.has(queue)) {
       await ctx.heartbeat(params.seconds);
       seen.beats += 1;
       await new Promise((resolve) => setTimeout(resolve, 10));
@@ -78,7 +76,9 @@ const handlers = {
 function client(queue) {
   if (!clients.has(queue)) {
     const made = new Absurd({ db: pool, queueName: queue, log, hooks });
-    for (const [name, handler] of Object.entries(handlers)) made.registerTask({ name, defaultMaxAttempts: 3 }, handler);
+    for (const [name, handler] of Object.entries(handlers)) {
+      made.registerTask({ name, defaultMaxAttempts: 3 }, (params, ctx) => handler(params, ctx, queue));
+    }
     clients.set(queue, made);
   }
   return clients.get(queue);
@@ -90,7 +90,7 @@ const own = {
     workers.set(queue, await client(queue).startWorker({ pollInterval: 0.02, onError, ...options }));
   },
   closeWorker: async (queue) => await workers.get(queue).close(),
-  release: async () => release(),
+  release: async (queue) => held.delete(queue),
   seen: async () => seen,
   claimTasks: async (queue, options) => await client(queue).claimTasks(options),
   spawnIn: async (queue, end, ...args) => {
