@@ -96,5 +96,9 @@ def test_the_interleaver_tells_when(control: Arena, case: Control) -> None:
     assert findings(control, case) == []
 
     break_it(control, case)
-    told = findings(control, case)
-    assert any(case.tells in f for f in told), told
+    # before PostgreSQL 18 ids of one moment are in no order, and so it is chance whose row is locked first
+    for _ in range(1 if control.db.conn.info.server_version >= 180000 else 20):
+        told = findings(control, case)
+        if any(case.tells in f for f in told):
+            return
+    raise AssertionError(told)
