@@ -13,9 +13,11 @@ from tollway.audit.facts.states import State, classify, configured, infer
 from tollway.audit.facts.walk import Walker
 from tollway.audit.load.code import Source
 from tollway.audit.load.files import load
-from tollway.audit.load.split import Statement, statements
+from tollway.audit.load.split import Statement, clean, statements
+from tollway.audit.load.tokens import scan
 from tollway.audit.load.unclosed import unclosed
-from tollway.audit.model import TOP_LEVEL, Call, Facts, Finding, Idle, Suppression, Verdict, Write
+from tollway.audit.model import TOP_LEVEL, Call, Facts, Finding, Idle, Suppression, Unknown, Verdict, Write
+from tollway.audit.parse.check import complaint
 from tollway.audit.prove.assume import assume
 
 _DDL = frozenset({"create", "drop", "alter", "do", "set", "grant", "revoke", "comment", "begin", "commit", "reset", "analyze"})
@@ -112,12 +114,20 @@ def _apply_all(sources: Sequence[Source], catalog: Catalog) -> list[tuple[Statem
         catalog.search_path = ""
         if lost := unclosed(source):
             catalog.unknowns.append(lost)
+        whole = lost is None and _whole(source)
         for stmt in statements(source, catalog.placeholders):
             apply(stmt, catalog, TOP_LEVEL)
+            if whole and (why := complaint(stmt)):
+                catalog.unknowns.append(Unknown("unparsed", TOP_LEVEL, stmt.code.span(0), f"this statement does not parse: {why}"))
             if stmt.word(0) not in _DDL or (stmt.word(1) == "table" and stmt.word(0) in ("create", "drop", "alter")):
                 loose.append((stmt, catalog.search_path))
     catalog.search_path = ""
     return loose
+
+
+def _whole(source: Source) -> bool:
+    """Is it a text as the server is sent it? A constant of a Python module may be half of one, and a placeholder may stand for anything."""
+    return not source.file.partition("#")[0].endswith(".py") and not any(t.kind == "hole" for t in scan(clean(source.text)))
 
 
 def _one_each(writes: Sequence[Write]) -> list[Write]:

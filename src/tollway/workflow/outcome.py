@@ -10,7 +10,7 @@ from uuid import UUID
 from tollway.errors import AwaitTimedOut, InvalidOption, TaskFailed, WrongState
 from tollway.model import TaskResult
 
-FIRST_POLL, LONGEST_POLL = 0.01, 0.5
+FIRST_POLL, LONGEST_POLL = 0.002, 0.5
 
 
 def outcome_of(task_id: UUID, state: str, result: Any, reason: Any) -> tuple[bool, Any]:

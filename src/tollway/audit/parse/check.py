@@ -35,6 +35,16 @@ def writes_counted(stmt: Statement) -> int | None:
     return _counted(stmt.code.text)
 
 
+def complaint(stmt: Statement) -> str | None:
+    """Why Postgres's own parser refuses a statement of a schema; None when it takes it."""
+    postgast = parser()
+    try:
+        postgast.parse(stmt.code.text)
+    except postgast.PgQueryError as error:
+        return str(error).splitlines()[0]
+    return None
+
+
 @lru_cache(maxsize=4096)
 def _counted(text: str) -> int | None:
     postgast = parser()
