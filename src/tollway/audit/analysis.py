@@ -112,9 +112,9 @@ def _apply_all(sources: Sequence[Source], catalog: Catalog) -> list[tuple[Statem
     loose: list[tuple[Statement, str]] = []
     for source in sources:
         catalog.search_path = ""
-        if lost := unclosed(source):
+        lost, whole = _looked_over(source)
+        if lost:
             catalog.unknowns.append(lost)
-        whole = lost is None and _whole(source)
         for stmt in statements(source, catalog.placeholders):
             apply(stmt, catalog, TOP_LEVEL)
             if whole and (why := complaint(stmt)):
@@ -125,9 +125,14 @@ def _apply_all(sources: Sequence[Source], catalog: Catalog) -> list[tuple[Statem
     return loose
 
 
-def _whole(source: Source) -> bool:
-    """Is it a text as the server is sent it? A constant of a Python module may be half of one, and a placeholder may stand for anything."""
-    return not source.file.partition("#")[0].endswith(".py") and not any(t.kind == "hole" for t in scan(clean(source.text)))
+def _looked_over(source: Source) -> tuple[Unknown | None, bool]:
+    """What its end loses, and whether its statements stand as the server is sent them: a placeholder may stand for anything."""
+    if source.file.partition("#")[0].endswith(".py"):
+        return None, False  # a constant of a module may be half of a text
+    text = clean(source.text)
+    tokens = scan(text)
+    lost = unclosed(source, text, tokens)
+    return lost, lost is None and not any(token.kind == "hole" for token in tokens)
 
 
 def _one_each(writes: Sequence[Write]) -> list[Write]:

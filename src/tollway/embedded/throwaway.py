@@ -9,7 +9,7 @@ from pathlib import Path
 
 ROOM = 4 << 30
 """Bytes that must be free for a server in memory."""
-MEMORY = Path("/dev/shm")  # noqa: S108 - a folder of random name is made in it
+MEMORY = Path("/dev/shm")  # noqa: S108 - used as the folder for temporary files is, by whoever makes a folder in it
 
 
 def throwaway_folder() -> Path:

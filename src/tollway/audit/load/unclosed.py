@@ -3,17 +3,12 @@
 from __future__ import annotations
 
 from tollway.audit.load.code import Code, Source
-from tollway.audit.load.split import clean
-from tollway.audit.load.tokens import Token, scan
+from tollway.audit.load.tokens import Token
 from tollway.audit.model import TOP_LEVEL, Span, Unknown
 
 
-def unclosed(source: Source) -> Unknown | None:
-    """The mark that nothing closes. A constant of a Python module may be half of a text, so it is not asked."""
-    if source.file.partition("#")[0].endswith(".py"):
-        return None
-    text = clean(source.text)
-    tokens = scan(text)
+def unclosed(source: Source, text: str, tokens: list[Token]) -> Unknown | None:
+    """The mark that nothing closes; `text` is the source's, cleaned."""
     found = _quote(tokens, text) or _parenthesis(tokens) or _comment(text, tokens[-1].end if tokens else 0)
     if found is None:
         return None
