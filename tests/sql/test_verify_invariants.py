@@ -113,11 +113,11 @@ RUN = "update absurd.workflow_run set {} where workflow_run_id = %s"
 LOG = "update absurd.absurd_event_log set {} where task_id = %s and seq = {}"
 
 CORRUPTIONS: dict[str, Callable[[World], None]] = {
-    "lease_only_while_running": task("claim_expires_at", "now()", "sleeping", "lease_only_while_running"),
-    "owner_only_while_running": task("claimed_by", "'x'", "sleeping", "owner_only_while_running"),
-    "running_has_started": task("first_started_at", "null", "running", "running_has_started"),
-    "end_time_only_when_terminal": task("ended_at", "now()", "child", "end_time_only_when_terminal"),
-    "attempts_within_limit": task("max_attempts", "1", "done", "attempts_within_limit"),
+    "lease_only_while_running": task("claim_expires_at", "now()", "sleeping", "row_is_sound"),
+    "owner_only_while_running": task("claimed_by", "'x'", "sleeping", "row_is_sound"),
+    "running_has_started": task("first_started_at", "null", "running", "row_is_sound"),
+    "end_time_only_when_terminal": task("ended_at", "now()", "child", "row_is_sound"),
+    "attempts_within_limit": task("max_attempts", "1", "done", "row_is_sound"),
     "queue_is_there": leave_an_orphan,
     "on_move_has_its_queues": lose_a_handlers_queue,
     "parent_is_there_or_purged": task("parent_task_id", "absurd.portable_uuidv7()", "child"),
@@ -196,10 +196,10 @@ CODE: dict[str, str] = {
     "trigger_is_unaltered": "create or replace trigger zzz_no_truncate after truncate on absurd.task execute function "
     "absurd._refuse_change(); alter table absurd.task enable always trigger zzz_no_truncate",
     "trigger_is_enabled_always": "alter table absurd.task enable trigger zzz_gate_project_update",
-    "constraint_is_there": "alter table absurd.task drop constraint attempts_within_limit",
+    "constraint_is_there": "alter table absurd.task drop constraint row_is_sound",
     "constraint_is_ours": "alter table absurd.task add constraint guest check (attempt > 0)",
-    "constraint_is_unaltered": "alter table absurd.task drop constraint attempts_within_limit, "
-    "add constraint attempts_within_limit check (true)",
+    "constraint_is_unaltered": "alter table absurd.task drop constraint row_is_sound, "
+    "add constraint row_is_sound check (true)",
     "index_is_there": "drop index absurd.task_ready",
     "index_is_ours": "create index guest on absurd.task (task_name)",
     "index_is_unaltered": "drop index absurd.task_ready; create index task_ready on absurd.task (queue_name)",

@@ -10,25 +10,25 @@ language plpgsql immutable
 set search_path = pg_catalog, pg_temp
 as $$
 begin
-  if (case p_state
-       when 'running' then p_claim_expires_at is not null and p_claimed_by is not null and p_claimed_at is not null
-         and p_started_at is not null and p_first_started_at is not null and p_claim_epoch > 0
-         and p_ended_at is null and not p_has_result
-       when 'pending' then p_claim_expires_at is null and p_claimed_by is null and p_claimed_at is null
-         and p_ended_at is null and not p_has_result
-       when 'sleeping' then p_claim_expires_at is null and p_claimed_by is null and p_claimed_at is null
-         and p_ended_at is null and not p_has_result
-       when 'completed' then p_claim_expires_at is null and p_claimed_by is null and p_claimed_at is null
-         and p_ended_at is not null
-       when 'failed' then p_claim_expires_at is null and p_claimed_by is null and p_claimed_at is null
-         and p_ended_at is not null and not p_has_result
-       when 'cancelled' then p_claim_expires_at is null and p_claimed_by is null and p_claimed_at is null
-         and p_ended_at is not null and not p_has_result
-       else false end)
-     and p_attempt between 1 and least(p_max_attempts, 16777215)
-     and (p_parent_task_id is not null or p_workflow_run_id = p_task_id)
-     and octet_length(p_queue_name) between 1 and 57 and octet_length(p_task_name) between 1 and 255 then
-    return true;
+  if p_attempt between 1 and least(p_max_attempts, 16777215)
+     and octet_length(p_queue_name) between 1 and 57 and octet_length(p_task_name) between 1 and 255
+     and (p_workflow_run_id = p_task_id or p_parent_task_id is not null) then
+    -- one group a branch: an expression is made ready once a transaction, and only if it is reached
+    if p_state in ('pending', 'sleeping') then
+      if num_nonnulls(p_claim_expires_at, p_claimed_by, p_claimed_at, p_ended_at) = 0 and not p_has_result then
+        return true;
+      end if;
+    elsif p_state = 'running' then
+      if num_nulls(p_claim_expires_at, p_claimed_by, p_claimed_at, p_first_started_at, p_started_at) = 0 and p_claim_epoch > 0
+         and p_ended_at is null and not p_has_result then
+        return true;
+      end if;
+    elsif p_state in ('completed', 'failed', 'cancelled') then
+      if num_nonnulls(p_claim_expires_at, p_claimed_by, p_claimed_at) = 0 and p_ended_at is not null
+         and (p_state = 'completed' or not p_has_result) then
+        return true;
+      end if;
+    end if;
   end if;
   raise exception 'task % is not a sound row', p_task_id
     using errcode = '23514', table = 'task', schema = 'absurd',

@@ -5,6 +5,14 @@ language plpgsql
 set search_path = pg_catalog, pg_temp
 as $$
 begin
+  -- all is as spawn_task makes it, and nothing remains to be filled; what is not is looked at below, one by one
+  if new.claim_epoch = 0 and new.attempt = 1 and new.state in ('pending', 'sleeping') and right(new.task_id::text, 6) = '000000'
+     and new.seq = 1 and new.moved and new.last_state = 'new' and new.last_event = 'task.spawned'
+     and num_nonnulls(new.parent_task_id, new.move_event, new.last_worker, new.ended_attempt, new.ended_lease, new.ended_created_at,
+                      new.ended_started_at, new.log_hash) = 0
+     and (new.handles_task_id is not null or new.idempotency_key like 'on\_move:%') is not true then
+    return new;
+  end if;
   if new.claim_epoch <> 0 or new.attempt <> 1
      or not exists (select from absurd.transition x where x.from_state = 'new' and x.to_state = new.state and x.event = 'task.spawned') then
     raise exception 'task % cannot begin as %', new.task_id, new.state
@@ -13,11 +21,6 @@ begin
   if right(new.task_id::text, 6) <> '000000' then
     raise exception 'task id % has no room for attempts in its low 24 bits', new.task_id
       using errcode = 'TW101', hint = 'Task ids are made by absurd.spawn_task.';
-  end if;
-  -- judged once more here, where drop_queue can no longer come between: a spawn may have waited for its lock
-  if not exists (select from absurd.queues q where q.queue_name = new.queue_name and not q.dropping) then
-    raise exception 'relation "absurd.t_%" does not exist', new.queue_name
-      using errcode = '42P01', hint = format('Queue "%s" does not exist; create it with absurd.create_queue.', new.queue_name);
   end if;
   if new.handles_task_id is null and new.idempotency_key like 'on\_move:%' then
     raise exception 'idempotency key "%" begins with on_move:', new.idempotency_key
