@@ -198,8 +198,7 @@ CODE: dict[str, str] = {
     "trigger_is_enabled_always": "alter table absurd.task enable trigger zzz_gate_project_update",
     "constraint_is_there": "alter table absurd.task drop constraint row_is_sound",
     "constraint_is_ours": "alter table absurd.task add constraint guest check (attempt > 0)",
-    "constraint_is_unaltered": "alter table absurd.task drop constraint row_is_sound, "
-    "add constraint row_is_sound check (true)",
+    "constraint_is_unaltered": "alter table absurd.task drop constraint row_is_sound, add constraint row_is_sound check (true)",
     "index_is_there": "drop index absurd.task_ready",
     "index_is_ours": "create index guest on absurd.task (task_name)",
     "index_is_unaltered": "drop index absurd.task_ready; create index task_ready on absurd.task (queue_name)",

@@ -33,12 +33,16 @@ begin
            array_agg(n.task_id) filter (where n.last_state = 'sleeping'),
            array_agg(n.task_id) filter (where n.ended_at is not null),
            array_agg(n.task_id) filter (where n.state in ('cancelled', 'failed')),
-           array_agg(distinct n.queue_name) filter (where n.state = 'pending')
-    into v_moved, v_roots, v_ended, v_awake, v_over, v_stopped, v_due
+           min(n.queue_name) filter (where n.state = 'pending'), max(n.queue_name) filter (where n.state = 'pending')
+    into v_moved, v_roots, v_ended, v_awake, v_over, v_stopped, v_first, v_last
     from new_rows n
     where n.moved;
     if v_moved = 0 then
       return null;
+    end if;
+    if v_first is not null then
+      v_due := case when v_first = v_last then array[v_first]
+                    else array(select distinct n.queue_name from new_rows n where n.moved and n.state = 'pending') end;
     end if;
   end if;
 
