@@ -62,7 +62,7 @@ def read(config: Config, paths: Sequence[str], python: Sequence[str] = ()) -> An
 def read_sources(config: Config, sources: Sequence[Source], python: Sequence[str] = ()) -> Analysis:
     """`read`, of texts that are at hand."""
     catalog = Catalog(placeholders=dict(config.placeholders))
-    walker = Walker(catalog, Facts(), config.schedulers)
+    walker = Walker(catalog, Facts(), config.schedulers, tuple(need.target for need in config.require if need.kind == "call"))
     loose = _apply_all(sources, catalog)
     known = dict(catalog.bodies)
     for body in known.values():

@@ -123,3 +123,29 @@ def test_python_that_calls_an_sql_function_for_the_effect_has_it(scan: Scan) -> 
     )
 
     assert report.statuses() == {"finish": "python only"}
+
+
+ASKED = {
+    "update app.job set state = 'x'; if found then insert into app.log values (1); end if;": "guarded",
+    "update app.job set state = 'x'; v := 2; if found then insert into app.log values (1); end if;": "guarded",
+    "update app.job set state = 'x'; update app.other set n = 1; if found then insert into app.log values (1); end if;": "conditional",
+    "update app.job set state = 'x'; perform 1; if found then insert into app.log values (1); end if;": "conditional",
+    "execute 'update app.job set state = $1' using 'x'; if found then insert into app.log values (1); end if;": "conditional",
+    "update app.other set n = 1; if found then insert into app.log values (1); end if; update app.job set state = 'x';": "conditional",
+    "update app.job set state = 'x' returning id into v; if v is not null then insert into app.log values (1); end if;": "guarded",
+    """with a as (update app.job set state = 'x') update app.other set n = 1 returning n into v;
+       if v is not null then insert into app.log values (1); end if;""": "conditional",
+    """with a as (update app.job set state = 'x') update app.other set n = 1;
+       if found then insert into app.log values (1); end if;""": "conditional",
+}
+
+
+@pytest.mark.parametrize("body", ASKED)
+def test_only_a_question_for_this_very_change_guards_its_effect(scan: Scan, body: str) -> None:
+    report = scan(
+        f"""{JOB} create table app.other (n int);
+        create function app.f() returns void language plpgsql as $$ declare v int; begin {body} end $$;""",
+        config=CONFIG,
+    )
+
+    assert report.statuses() == {"app.f": ASKED[body]}

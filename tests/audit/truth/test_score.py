@@ -1,4 +1,4 @@
-"""The auditor against two published schemas that a person has read: what a tool finds must be what is there."""
+"""The auditor against published schemas that a person has read: what a tool finds must be what is there."""
 
 from __future__ import annotations
 

@@ -44,6 +44,16 @@ class Body:
     """The parameters as written, for the calls in their defaults."""
 
 
+@dataclass(frozen=True, slots=True)
+class TriggerDrop:
+    """A DROP TRIGGER in a routine."""
+
+    name: str
+    relation: str
+    routine: str
+    span: Span
+
+
 @dataclass(slots=True)
 class Catalog:
     """The whole schema."""
@@ -53,6 +63,7 @@ class Catalog:
     """The labels of enums and of domains with a CHECK list."""
     bodies: dict[str, Body] = field(default_factory=dict)
     triggers: dict[tuple[str, str], Trigger] = field(default_factory=dict)
+    trigger_drops: list[TriggerDrop] = field(default_factory=list)
     fk_actions: list[FkAction] = field(default_factory=list)
     grants: list[tuple[str, str, str, Span]] = field(default_factory=list)
     """(privilege, object, role, where)."""

@@ -14,7 +14,7 @@ from tollway.audit.parse.names import covers, may_be, same_relation, short
 from tollway.audit.parse.plpgsql import Node
 from tollway.audit.prove.conditions import Change, holds, read, rename_state
 from tollway.audit.prove.switches import Switch, switches
-from tollway.audit.prove.tree import NONE, Fact, Level, Reach, Reader, counts, find, weakest
+from tollway.audit.prove.tree import NONE, Fact, Level, Reach, Reader, counts, find, sets_found, weakest
 
 _ROUNDS = 8
 _VERBS = {
@@ -180,24 +180,26 @@ class Prover:
                 yield ("callee" if reach.through else "same statement"), reach.proof, ""
         if here.kind == "loop":
             yield from self._rung(reader.nodes(here.branches[0]), here, frozenset())
-        told = counts(body.tree, here)
-        yield from self._siblings(reader, [(p.nodes, p.index, p.parent) for p in reversed(way)], told)
+        beside = bool(write.cte) and any(isinstance(fact, Write) and not fact.cte for fact in here.facts)
+        told = frozenset() if beside else counts(body.tree, here)  # of a CTE beside a change, they tell of that change
+        yield from self._siblings(reader, [(p.nodes, p.index) for p in reversed(way)], told, found=not beside and sets_found(here))
         yield from self._caller(write)
 
     def _siblings(
-        self, reader: Reader, way: list[tuple[list[Node], int, Node]], told: frozenset[str]
+        self, reader: Reader, way: list[tuple[list[Node], int]], told: frozenset[str], *, found: bool
     ) -> Iterator[tuple[Status, tuple[Span, ...], str]]:
-        """Statements before and after, from the innermost list outwards, until control may have left."""
+        """Statements before, which ask for other changes, and after, from the innermost list outwards, until control may have left."""
         gone = False
-        for nodes, index, _parent in way:
+        for nodes, index in way:
             for node in nodes[:index]:
-                yield from self._rung(reader.node(node), node, told)
+                yield from self._rung(reader.node(node), node, frozenset())
             for node in nodes[index + 1 :]:
                 reach = reader.node(node)
                 if gone and reach.level is Level.ALWAYS:
                     reach = Reach(Level.SOME, reach.proof, reach.through)
-                yield from self._rung(reach, node, told)
+                yield from self._rung(reach, node, told | {"found"} if found else told)
                 gone = gone or reader.leaves(node)
+                found = found and not sets_found(node)
 
     def _rung(self, reach: Reach, node: Node, told: frozenset[str]) -> Iterator[tuple[Status, tuple[Span, ...], str]]:
         if not reach.proof:  # it only raises, and takes the write back with it

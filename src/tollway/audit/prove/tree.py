@@ -139,8 +139,24 @@ def weakest(reaches: list[Reach]) -> Reach:
 
 
 def counts(root: Node, here: Node) -> frozenset[str]:
-    """The words that tell whether a statement changed a row: FOUND, a ROW_COUNT's variable, and those of its own INTO."""
-    return frozenset({"found", *_row_counts(root, here), *(_into(here) if here.kind == "sql" else ())})
+    """The variables that tell whether a statement changed a row: a ROW_COUNT's, and those of its own INTO. FOUND is `sets_found`'s."""
+    return frozenset({*_row_counts(root, here), *(_into(here) if here.kind == "sql" else ())})
+
+
+def sets_found(node: Node) -> bool:
+    """Can FOUND tell of this statement afterwards, and no more of an earlier one? EXECUTE and assignments leave it as it is."""
+    if node.kind == "sql":
+        return node.code is not None and node.code.word(0) in _SETS_FOUND
+    if node.kind in ("perform", "loop"):
+        return node.kind == "perform" or node.word in ("for", "foreach") or any(sets_found(n) for n in node.branches[0])
+    if node.kind == "return":
+        return node.word in ("query", "execute")
+    if node.kind == "other":
+        return node.word in ("fetch", "move")
+    return any(sets_found(inner) for nodes in (*node.branches, *node.handlers) for inner in nodes)
+
+
+_SETS_FOUND = frozenset({"select", "with", "insert", "update", "delete", "merge", "values"})
 
 
 def _row_counts(node: Node, here: Node) -> Iterator[str]:
