@@ -150,6 +150,8 @@ def measure(truth: dict[str, Any]) -> list[Measure]:
         report = scan(truth, [str(schema)], packages, folder)
         here = str(schema)
         measures = [_writes(truth, report, here), _calls(truth, report, here), _lines(truth, report, here)]
+        places = [{**w, "file": here, "routine": _name(w["function"]), "effect": "state"} for w in truth["state_writes"]]
+        measures.append(_columns(places, report))
         if truth["triggers"]:
             measures.append(_triggers(truth, report))
         if python:
@@ -177,6 +179,8 @@ def measure_places(truth: dict[str, Any], folder: Path) -> list[Measure]:
     calls = Counter({f"{c['from']} -> {c['to']}": 1 for c in truth["calls"]})
     found = {f"{_bare(c['from_id'])} -> {_bare(c['to_id'])}" for c in report["calls"] if c["kind"] in kinds and "/" in c["to_id"]}
     measures.append(compare("calls", calls, Counter(found)))
+    if any(w.get("columns") for w in truth["writes"]):
+        measures.append(_columns(truth["writes"], report))
     expected = {(w["routine"], w["line"], e): s for w in truth["writes"] for e, s in w.get("verdicts", {}).items()}
     measures += [_verdicts(expected, report), _unaccounted(truth, report)]
     return measures
@@ -188,6 +192,20 @@ def _bare(name: str) -> str:
 
 def _places(writes: Iterable[dict[str, Any]]) -> Counter[str]:
     return Counter(f"{w['file']}:{w['line']} {_bare(w.get('routine_id', w['routine']))} {w['verb']} {_bare(w['relation'])}" for w in writes)
+
+
+def _columns(told: Iterable[dict[str, Any]], report: dict[str, Any]) -> Measure:
+    """Of the writes whose columns the truth tells: those of a state exactly, of the others at least these."""
+    found = {(w["file"], w["line"], _bare(w["routine_id"])): w for w in report["writes"]}
+    told = [w for w in told if w.get("columns")]
+    missed = []
+    for write in told:
+        seen = found.get((write["file"], write["line"], _bare(write["routine"])), {"columns": [], "state_columns": []})
+        state = write["effect"] == "state"
+        columns = set(seen["state_columns" if state else "columns"])
+        if not set(write["columns"]) <= columns or (state and set(write["columns"]) != columns):
+            missed.append(f"{write['file']}:{write['line']} {write['columns']}, not {sorted(columns)}")
+    return Measure("columns", len(told), len(told), missed)
 
 
 def _verdicts(expected: dict[tuple[str, int, str], str], report: dict[str, Any], here: str = "") -> Measure:
