@@ -29,6 +29,9 @@ class Table:
     span: Span
     columns: dict[str, Column] = field(default_factory=dict)
     parent: str = ""
+    """Of a partition, and the one table below a view."""
+    bases: tuple[str, ...] = ()
+    """What it INHERITS: the columns, and no trigger."""
     view: bool = False
 
 
@@ -67,6 +70,8 @@ class Catalog:
     fk_actions: list[FkAction] = field(default_factory=list)
     grants: list[tuple[str, str, str, Span]] = field(default_factory=list)
     """(privilege, object, role, where)."""
+    policies: dict[tuple[str, str], Span] = field(default_factory=dict)
+    """(table, policy): where it is created."""
     unknowns: list[Unknown] = field(default_factory=list)
     search_path: str = ""
     placeholders: dict[str, str] = field(default_factory=dict)
@@ -88,6 +93,7 @@ class Catalog:
             self.renamed_columns[new, column[1]] = self.renamed_columns.pop(column)
         for child in self.tables.values():
             child.parent = new if child.parent == old else child.parent
+            child.bases = tuple(new if base == old else base for base in child.bases)
         for relation, name in [k for k in self.triggers if k[0] == old]:
             self.triggers[new, name] = replace(self.triggers.pop((relation, name)), relation=new)
         self.fk_actions[:] = [

@@ -74,6 +74,8 @@ def _create(stmt: Statement, catalog: Catalog, origin: str) -> Body | None:
         labels = labels_of(stmt, after, len(stmt.tokens)) if enum or kind == "domain" else ()
         if labels:
             catalog.types[name] = labels
+    elif kind == "policy":
+        catalog.policies[_policy(stmt, at)] = stmt.code.span(0)
     elif kind == "rule":
         return _rule(stmt, catalog, at)
     return None
@@ -163,10 +165,17 @@ def _drop(stmt: Statement, catalog: Catalog, origin: str) -> None:
         name, after = name_at(stmt.tokens, at)
         relation, _ = name_at(stmt.tokens, after + 1)
         _drop_trigger(catalog, TriggerDrop(name, relation, origin, stmt.code.span(0)), later=later)
+    elif kind == "policy" and not later:
+        catalog.policies.pop(_policy(stmt, at), None)
     elif not later:
         for start, stop in commas(stmt.tokens, at, len(stmt.tokens)):
             name, after = name_at(stmt.tokens, start)
             _drop_named(stmt, catalog, kind, catalog.qualify(name), after, stop)
+
+
+def _policy(stmt: Statement, at: int) -> tuple[str, str]:
+    name, after = name_at(stmt.tokens, at)
+    return name_at(stmt.tokens, after + 1)[0], name
 
 
 def _drop_trigger(catalog: Catalog, drop: TriggerDrop, *, later: bool) -> None:

@@ -44,7 +44,8 @@ def create_table(stmt: Statement, at: int, catalog: Catalog) -> None:
             table.columns |= {c.name: replace(c) for c in model.columns.values()} if model else {}
         _element(stmt, start, stop, table, catalog)
     if stmt.word(close + 1) == "inherits":
-        table.parent, _ = name_at(stmt.tokens, close + 3)
+        listed = commas(stmt.tokens, close + 3, close_of(stmt.tokens, close + 2))
+        table.bases = tuple(catalog.qualify(name_at(stmt.tokens, a)[0]) for a, _ in listed)
 
 
 def _element(stmt: Statement, start: int, stop: int, table: Table, catalog: Catalog) -> None:
@@ -167,7 +168,10 @@ def _move(stmt: Statement, start: int, words: list[str], table: Table, catalog: 
         known = catalog.table(child) or catalog.tables.setdefault(catalog.qualify(child), Table(catalog.qualify(child), table.span))
         known.parent = table.name if words[0] == "attach" else ""
     elif words[:1] == ["inherit"]:
-        table.parent, _ = name_at(stmt.tokens, start + 1)
+        table.bases += (catalog.qualify(name_at(stmt.tokens, start + 1)[0]),)
+    elif words[:2] == ["no", "inherit"]:
+        gone = catalog.qualify(name_at(stmt.tokens, start + 2)[0])
+        table.bases = tuple(base for base in table.bases if not same_relation(base, gone))
 
 
 def _switch(words: list[str], table: Table, catalog: Catalog) -> None:

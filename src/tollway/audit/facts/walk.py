@@ -10,12 +10,13 @@ from tollway.audit.facts.catalog import Body, Catalog
 from tollway.audit.facts.ddl import apply
 from tollway.audit.facts.dml import read_writes
 from tollway.audit.facts.returned import returned
+from tollway.audit.facts.standing import standing, still_there, views_asked
 from tollway.audit.facts.statements import RawCall, calls_of, idle_spans, notifications, resolve, within, writes_of
 from tollway.audit.load.code import Code
 from tollway.audit.load.split import Statement, split
-from tollway.audit.model import TOP_LEVEL, Call, CallKind, Facts, Routine, Unknown
+from tollway.audit.model import TOP_LEVEL, Call, CallKind, Facts, Routine, Span, Unknown
 from tollway.audit.parse.check import statements_begun, writes_counted
-from tollway.audit.parse.names import HOLE, commas, name_at, same_relation, short
+from tollway.audit.parse.names import HOLE, commas, same_relation, short
 from tollway.audit.parse.plpgsql import Node, sub
 from tollway.audit.resolve.evaluate import Argument, Env, Evaluator, Value, using_at
 
@@ -39,6 +40,8 @@ class Walker:
     raw_calls: list[tuple[RawCall, str, CallKind, tuple[str, ...], Node | None, Env]] = field(default_factory=list)
     executors: dict[str, int] = field(default_factory=dict)
     """Routines that execute one of their parameters, and which."""
+    asked: list[tuple[str, str, Span]] = field(default_factory=list)
+    """(routine or view, view, where): who asks which view."""
     seen: set[tuple[object, ...]] = field(default_factory=set)
     routine: Routine | None = None
     owner: str = TOP_LEVEL
@@ -230,8 +233,9 @@ class Walker:
             self.facts.effects.append(effect)
             _attach(None if within(effect.span, idle) else node, effect)
         if stmt.word(0) in ("create", "alter"):
-            self.defaults(stmt)
+            self.standing(stmt)
             return
+        self._views(stmt, self.owner)
         for raw in calls_of(stmt):
             self._note(raw, kind, guards, None if within(raw.span, idle) else node, env)
             if raw.name in self.schedulers or short(raw.name) in self.schedulers:
@@ -255,15 +259,24 @@ class Walker:
         self.seen.add(key)
         return new
 
-    def defaults(self, stmt: Statement) -> None:
-        """The calls in the DEFAULTs of a table: the table makes them, whoever inserts."""
-        words = [t.word for t in stmt.tokens[:8]]
-        if "table" in words:
-            at = words.index("table") + 1
-            at += {"not": 3, "exists": 2}.get(stmt.word(at + 1), 0) if stmt.word(at) == "if" else 0
-            name, _ = name_at(stmt.tokens, at)
-            for raw in calls_of(stmt):
-                self.raw_calls.append((raw, self.catalog.qualify(name), "default", (), None, {}))
+    def standing(self, stmt: Statement) -> None:
+        """The calls that a definition makes, whoever uses it: a table's DEFAULTs and CHECKs, an index, a view, a policy."""
+        found = standing(stmt)
+        if found is None:
+            return
+        name, kind = self.catalog.qualify(found[0]), found[1]
+        name = self.catalog.renamed.get(name, name)
+        if not still_there(stmt, name, kind, self.catalog):
+            return
+        for raw in calls_of(stmt):
+            if raw.name not in (name, found[0]):
+                self.raw_calls.append((raw, name, kind, (), None, {}))
+        if kind == "view":
+            self._views(stmt, name)
+
+    def _views(self, stmt: Statement, owner: str) -> None:
+        """Which views a statement asks."""
+        self.asked += [(owner, view, span) for view, span in views_asked(stmt, self.catalog) if view != owner]
 
     def _note(self, raw: RawCall, kind: CallKind, guards: tuple[str, ...], node: Node | None, env: Env) -> None:
         self.raw_calls.append((raw, self.owner, kind, guards, node, env))
@@ -287,12 +300,25 @@ class Walker:
             if not calls and any(same_relation(name, raw.name) for name in self.required):
                 calls = [Call(owner, raw.name, raw.span, kind, guards)]
             for call in calls:
-                if self._fresh(call.source, call.target, call.span, call.kind):
+                if self._fresh(call.source, call.target, call.kind, None if call.kind == "view" else call.span):  # one tells it all
                     self.facts.calls.append(call)
                     _attach(node, call)
                 at = self.executors.get(call.target)
                 if at is not None and at < len(raw.args) and owner != call.target:
                     self._through(raw, owner, at, guards, node, env)
+
+        self._ask()
+
+    def _ask(self) -> None:
+        """Who asks a view calls what the view calls. A view that calls nothing of the schema is no way to anything."""
+        calling = {call.source for call in self.facts.calls if call.kind == "view"}
+        waiting = self.asked
+        while ready := [ask for ask in waiting if ask[1] in calling]:
+            waiting = [ask for ask in waiting if ask[1] not in calling]
+            for owner, view, span in ready:
+                if self._fresh(owner, view, "view"):
+                    self.facts.calls.append(Call(owner, view, span, "view"))
+            calling |= {owner for owner, _, _ in ready}
 
     def _through(self, raw: RawCall, owner: str, at: int, guards: tuple[str, ...], node: Node | None, env: Env) -> None:
         """The text handed to a routine that executes it."""
