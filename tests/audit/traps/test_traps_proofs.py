@@ -149,3 +149,26 @@ def test_only_a_question_for_this_very_change_guards_its_effect(scan: Scan, body
     )
 
     assert report.statuses() == {"app.f": ASKED[body]}
+
+
+BEFORE = {
+    "if p = 1 then insert into app.log values (1); return; end if;": ("missing", ""),
+    "if p = 1 then insert into app.log values (1); raise exception 'no'; end if;": ("missing", ""),
+    "if p = 1 then insert into app.log values (1); end if;": ("conditional", "if p = 1"),
+    "if p = 1 then insert into app.log values (1); else return; end if;": ("same block", ""),
+    "if p = 1 then if p = 2 then return; else return; end if; insert into app.log values (1); end if;": ("missing", ""),
+    "case p when 1 then insert into app.log values (1); return; else null; end case;": ("missing", ""),
+    "if p = 1 then insert into app.log values (1); return query select 1; end if;": ("conditional", "if p = 1"),
+}
+
+
+@pytest.mark.parametrize("before", BEFORE)
+def test_a_branch_that_leaves_is_on_no_way_to_what_comes_after(scan: Scan, before: str) -> None:
+    report = scan(
+        f"""{JOB} create function app.f(p int) returns setof int language plpgsql as $$ begin
+        {before} update app.job set state = 'x'; end $$;""",
+        config=CONFIG,
+    )
+    (verdict,) = report.document["verdicts"]
+
+    assert (verdict["status"], verdict["reason"]) == BEFORE[before]

@@ -19,6 +19,8 @@ class Column:
     type: str = ""
     default: str = ""
     labels: tuple[str, ...] = ()
+    check: str = ""
+    """The name of the constraint that lists the labels."""
 
 
 @dataclass(slots=True)

@@ -15,7 +15,7 @@ from tollway.audit.parse.names import covers, may_be, same_relation, short
 from tollway.audit.parse.plpgsql import Node
 from tollway.audit.prove.conditions import Change, holds, read, rename_state
 from tollway.audit.prove.switches import Switch, switches
-from tollway.audit.prove.tree import NONE, Fact, Level, Reach, Reader, counts, find, sets_found, weakest
+from tollway.audit.prove.tree import NONE, Fact, Level, Reach, Reader, counts, find, passing, sets_found, weakest
 
 Rung = tuple[Status, tuple[Span, ...], str]
 """A status, its proof, and why it is no better."""
@@ -202,7 +202,7 @@ class Prover:
         gone = False
         for nodes, index in way:
             for node in nodes[:index]:
-                yield from self._rung(reader.node(node), node, frozenset())
+                yield from self._rung(reader.node(passing(node)), passing(node), frozenset())
             for node in nodes[index + 1 :]:
                 reach = reader.node(node)
                 if gone and reach.level is Level.ALWAYS:

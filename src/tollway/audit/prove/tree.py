@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import IntEnum
 
 from tollway.audit.model import Call, Effect, Span, Write
@@ -127,6 +127,28 @@ class Reader:
 
 def _rank(reach: Reach) -> tuple[int, bool]:
     return reach.level, not reach.through
+
+
+def passing(node: Node) -> Node:
+    """An IF or CASE as it is for those who come out at its end: without the branches that leave by RETURN, RAISE, EXIT or CONTINUE."""
+    if node.kind not in ("if", "case"):
+        return node
+    kept = [(cond, [passing(n) for n in branch]) for cond, branch in zip(node.conds, node.branches, strict=True) if not _gone(branch)]
+    return replace(node, conds=[cond for cond, _ in kept], branches=[branch for _, branch in kept])
+
+
+def _gone(nodes: list[Node]) -> bool:
+    """Does nobody come to the end of this list?"""
+    for node in nodes:
+        if node.kind == "return" and node.word not in ("query", "next", "execute"):
+            return True
+        if node.kind == "raise" and node.word == "exception":
+            return True
+        if node.kind == "exit" and (node.code is None or "when" not in [t.word for t in node.code.tokens]):
+            return True
+        if node.kind in ("if", "case") and node.exhaustive and all(_gone(branch) for branch in node.branches):
+            return True
+    return False
 
 
 def weakest(reaches: list[Reach]) -> Reach:
