@@ -129,6 +129,17 @@ def test_a_required_call_in_the_returning_of_the_change_is_of_the_same_statement
     assert report.statuses("broadcast") == {"app.f": "same statement"}
 
 
+def test_a_required_call_in_a_cte_that_nobody_references_never_runs(scan: Scan) -> None:
+    report = scan(
+        f"""{JOB} create function app.f() returns void language sql as $$
+        with done as (update app.job set state = 'x' returning id), told as (select bus.send(id) from done) select 1; $$;""",
+        config=CALL,
+    )
+
+    assert report.statuses("broadcast") == {"app.f": "missing"}
+    assert [f["message"] for f in report.found("BP009")] == ["app.f/0: bus.send() stands in the CTE told, which nobody references"]
+
+
 AUDIT = 'state = ["app.job.state"]\n[[require]]\neffect = "audit"\ninsert = "app.log"\n'
 NOTE = "create function app.note() returns trigger language plpgsql as $$ begin insert into app.log values (new.id); return new; end $$;"
 MAKE = "create trigger note after insert or update on app.job for each row execute function app.note();"

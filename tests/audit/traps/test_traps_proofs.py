@@ -172,3 +172,21 @@ def test_a_branch_that_leaves_is_on_no_way_to_what_comes_after(scan: Scan, befor
     (verdict,) = report.document["verdicts"]
 
     assert (verdict["status"], verdict["reason"]) == BEFORE[before]
+
+
+AFTER = {
+    "if p = 1 then update app.job set state = 'x'; return; end if; insert into app.log values (1);": "missing",
+    "if p = 1 then update app.job set state = 'x'; raise exception 'no'; end if; insert into app.log values (1);": "missing",
+    "if p = 1 then update app.job set state = 'x'; end if; insert into app.log values (1);": "same block",
+    "if p = 1 then update app.job set state = 'x'; if p = 2 then return; end if; end if; insert into app.log values (1);": "conditional",
+}
+
+
+@pytest.mark.parametrize("body", AFTER)
+def test_what_stands_after_the_end_is_not_reached(scan: Scan, body: str) -> None:
+    report = scan(
+        f"{JOB} create function app.f(p int) returns void language plpgsql as $$ begin {body} end $$;",
+        config=CONFIG,
+    )
+
+    assert report.statuses() == {"app.f": AFTER[body]}

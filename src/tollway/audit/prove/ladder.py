@@ -15,7 +15,7 @@ from tollway.audit.parse.names import covers, may_be, same_relation, short
 from tollway.audit.parse.plpgsql import Node
 from tollway.audit.prove.conditions import Change, holds, read, rename_state
 from tollway.audit.prove.switches import Switch, switches
-from tollway.audit.prove.tree import NONE, Fact, Level, Reach, Reader, counts, find, passing, sets_found, weakest
+from tollway.audit.prove.tree import NONE, Fact, Level, Reach, Reader, counts, ends, find, passing, sets_found, weakest
 
 Rung = tuple[Status, tuple[Span, ...], str]
 """A status, its proof, and why it is no better."""
@@ -199,17 +199,18 @@ class Prover:
 
     def _siblings(self, reader: Reader, way: list[tuple[list[Node], int]], told: frozenset[str], *, found: bool) -> Iterator[Rung]:
         """Statements before, which ask for other changes, and after, from the innermost list outwards, until control may have left."""
-        gone = False
+        gone = over = False
         for nodes, index in way:
             for node in nodes[:index]:
                 yield from self._rung(reader.node(passing(node)), passing(node), frozenset())
-            for node in nodes[index + 1 :]:
+            for node in [] if over else nodes[index + 1 :]:
                 reach = reader.node(node)
                 if gone and reach.level is Level.ALWAYS:
                     reach = Reach(Level.SOME, reach.proof, reach.through)
                 yield from self._rung(reach, node, told | {"found"} if found else told)
                 gone = gone or reader.leaves(node)
                 found = found and not sets_found(node)
+            over = over or ends(nodes[index + 1 :], routine=True)
 
     def _rung(self, reach: Reach, node: Node, told: frozenset[str]) -> Iterator[Rung]:
         if not reach.proof:  # it only raises, and takes the write back with it

@@ -133,20 +133,20 @@ def passing(node: Node) -> Node:
     """An IF or CASE as it is for those who come out at its end: without the branches that leave by RETURN, RAISE, EXIT or CONTINUE."""
     if node.kind not in ("if", "case"):
         return node
-    kept = [(cond, [passing(n) for n in branch]) for cond, branch in zip(node.conds, node.branches, strict=True) if not _gone(branch)]
+    kept = [(cond, [passing(n) for n in branch]) for cond, branch in zip(node.conds, node.branches, strict=True) if not ends(branch)]
     return replace(node, conds=[cond for cond, _ in kept], branches=[branch for _, branch in kept])
 
 
-def _gone(nodes: list[Node]) -> bool:
-    """Does nobody come to the end of this list?"""
+def ends(nodes: list[Node], *, routine: bool = False) -> bool:
+    """Does nobody come to the end of this list; with `routine`, because the routine ends in it?"""
     for node in nodes:
         if node.kind == "return" and node.word not in ("query", "next", "execute"):
             return True
         if node.kind == "raise" and node.word == "exception":
             return True
-        if node.kind == "exit" and (node.code is None or "when" not in [t.word for t in node.code.tokens]):
+        if not routine and node.kind == "exit" and (node.code is None or "when" not in [t.word for t in node.code.tokens]):
             return True
-        if node.kind in ("if", "case") and node.exhaustive and all(_gone(branch) for branch in node.branches):
+        if node.kind in ("if", "case") and node.exhaustive and all(ends(branch, routine=routine) for branch in node.branches):
             return True
     return False
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from tollway.audit.analysis import Analysis
 from tollway.audit.facts.statements import calls_of, idle_ctes
 from tollway.audit.model import Finding
+from tollway.audit.parse.names import same_relation
 from tollway.audit.parse.plpgsql import Node
 from tollway.audit.rules.example import Case
 
@@ -16,7 +17,8 @@ WHY = "Postgres runs a SELECT in WITH only if something reads it; the call is ne
 
 
 def check(analysis: Analysis) -> Iterator[Finding]:
-    """Every unreferenced SELECT CTE that calls a routine which writes or notifies."""
+    """Every unreferenced SELECT CTE that calls a routine which writes or notifies, or whose call is required."""
+    required = [need.target for need in analysis.config.require if need.kind == "call"]
     active = {w.routine for w in analysis.facts.writes} | {e.routine for e in analysis.facts.effects}
     for body in analysis.overloads:
         for node in _nodes(body.tree) if body.tree else ():
@@ -25,7 +27,8 @@ def check(analysis: Analysis) -> Iterator[Finding]:
             for name, first, last in idle_ctes(node.code):
                 for raw in calls_of(node.code):
                     targets = [b.routine.id for b in analysis.catalog.named(raw.name)]
-                    if first < raw.index < last and (raw.name.endswith("pg_notify") or any(t in active for t in targets)):
+                    acts = raw.name.endswith("pg_notify") or any(t in active for t in targets)
+                    if first < raw.index < last and (acts or any(same_relation(target, raw.name) for target in required)):
                         told = f"{body.routine.id}: {raw.name}() stands in the CTE {name}, which nobody references"
                         yield Finding(
                             ID, told, raw.span, (), WHY, "reference the CTE, or call the function by itself", f"{body.routine.id}|{name}"
