@@ -140,6 +140,22 @@ def test_a_required_call_in_a_cte_that_nobody_references_never_runs(scan: Scan) 
     assert [f["message"] for f in report.found("BP009")] == ["app.f/0: bus.send() stands in the CTE told, which nobody references"]
 
 
+LOCKS = {
+    "with l as (select id from app.job for update) update app.job set id = 1": 1,
+    "with l as materialized (select id from app.job for no key update of job skip locked) select 1": 1,
+    "with l as (select id from app.job for share) select * from l": 0,
+    "with l as (select id from app.job) select 1": 0,
+    "with l as (update app.job set id = 1 returning id) select 1": 0,
+}
+
+
+@pytest.mark.parametrize("query", LOCKS)
+def test_a_lock_in_a_cte_that_nobody_references_is_never_taken(scan: Scan, query: str) -> None:
+    report = scan(f"{JOB} create function app.f() returns void language sql as $$ {query}; $$;")
+
+    assert [f["message"] for f in report.found("BP009")] == ["app.f/0: the CTE l locks nothing, as nobody references it"] * LOCKS[query]
+
+
 AUDIT = 'state = ["app.job.state"]\n[[require]]\neffect = "audit"\ninsert = "app.log"\n'
 NOTE = "create function app.note() returns trigger language plpgsql as $$ begin insert into app.log values (new.id); return new; end $$;"
 MAKE = "create trigger note after insert or update on app.job for each row execute function app.note();"
