@@ -9,6 +9,7 @@ from pathlib import Path
 from tollway.audit.config import Config
 from tollway.audit.facts.catalog import Body, Catalog
 from tollway.audit.facts.ddl import apply
+from tollway.audit.facts.standing import standing
 from tollway.audit.facts.states import State, classify, configured, infer
 from tollway.audit.facts.walk import Walker
 from tollway.audit.load.code import Source
@@ -62,14 +63,14 @@ def read(config: Config, paths: Sequence[str], python: Sequence[str] = ()) -> An
 def read_sources(config: Config, sources: Sequence[Source], python: Sequence[str] = ()) -> Analysis:
     """`read`, of texts that are at hand."""
     catalog = Catalog(placeholders=dict(config.placeholders))
-    walker = Walker(catalog, Facts(), config.schedulers)
+    walker = Walker(catalog, Facts(), config.schedulers, tuple(need.target for need in config.require if need.kind == "call"))
     loose = _apply_all(sources, catalog)
     known = dict(catalog.bodies)
     for body in known.values():
         walker.body(body)
     for stmt, catalog.search_path in loose:
         if stmt.word(0) == "create":
-            walker.defaults(stmt)
+            walker.standing(stmt)
         else:
             walker.statement(stmt, {}, (), None)
     catalog.search_path = ""
@@ -119,7 +120,8 @@ def _apply_all(sources: Sequence[Source], catalog: Catalog) -> list[tuple[Statem
             apply(stmt, catalog, TOP_LEVEL)
             if whole and (why := complaint(stmt)):
                 catalog.unknowns.append(Unknown("unparsed", TOP_LEVEL, stmt.code.span(0), f"this statement does not parse: {why}"))
-            if stmt.word(0) not in _DDL or (stmt.word(1) == "table" and stmt.word(0) in ("create", "drop", "alter")):
+            made = stmt.word(0) in ("create", "alter") and standing(stmt) is not None
+            if stmt.word(0) not in _DDL or made or (stmt.word(0) == "drop" and stmt.word(1) == "table"):
                 loose.append((stmt, catalog.search_path))
     catalog.search_path = ""
     return loose
@@ -155,6 +157,7 @@ def _joined(a: Write, b: Write) -> Write:
         returned=a.returned and b.returned,
         keyed=a.keyed and b.keyed,
         partial=a.partial or b.partial,
+        inserted=tuple(c for c in a.inserted if c in b.inserted),
     )
 
 

@@ -19,6 +19,8 @@ class Column:
     type: str = ""
     default: str = ""
     labels: tuple[str, ...] = ()
+    check: str = ""
+    """The name of the constraint that lists the labels."""
 
 
 @dataclass(slots=True)
@@ -29,6 +31,9 @@ class Table:
     span: Span
     columns: dict[str, Column] = field(default_factory=dict)
     parent: str = ""
+    """Of a partition, and the one table below a view."""
+    bases: tuple[str, ...] = ()
+    """What it INHERITS: the columns, and no trigger."""
     view: bool = False
 
 
@@ -44,6 +49,16 @@ class Body:
     """The parameters as written, for the calls in their defaults."""
 
 
+@dataclass(frozen=True, slots=True)
+class TriggerDrop:
+    """A DROP TRIGGER in a routine."""
+
+    name: str
+    relation: str
+    routine: str
+    span: Span
+
+
 @dataclass(slots=True)
 class Catalog:
     """The whole schema."""
@@ -53,9 +68,12 @@ class Catalog:
     """The labels of enums and of domains with a CHECK list."""
     bodies: dict[str, Body] = field(default_factory=dict)
     triggers: dict[tuple[str, str], Trigger] = field(default_factory=dict)
+    trigger_drops: list[TriggerDrop] = field(default_factory=list)
     fk_actions: list[FkAction] = field(default_factory=list)
     grants: list[tuple[str, str, str, Span]] = field(default_factory=list)
     """(privilege, object, role, where)."""
+    policies: dict[tuple[str, str], Span] = field(default_factory=dict)
+    """(table, policy): where it is created."""
     unknowns: list[Unknown] = field(default_factory=list)
     search_path: str = ""
     placeholders: dict[str, str] = field(default_factory=dict)
@@ -77,6 +95,7 @@ class Catalog:
             self.renamed_columns[new, column[1]] = self.renamed_columns.pop(column)
         for child in self.tables.values():
             child.parent = new if child.parent == old else child.parent
+            child.bases = tuple(new if base == old else base for base in child.bases)
         for relation, name in [k for k in self.triggers if k[0] == old]:
             self.triggers[new, name] = replace(self.triggers.pop((relation, name)), relation=new)
         self.fk_actions[:] = [

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from tollway.audit.facts.binding import select_items
-from tollway.audit.facts.catalog import Body, Catalog, Table
+from tollway.audit.facts.catalog import Body, Catalog, Table, TriggerDrop
 from tollway.audit.facts.routines import language_of, read_routine, read_tree, schemas
 from tollway.audit.facts.tables import alter_table, create_table, labels_of
 from tollway.audit.facts.triggers import create_trigger
@@ -27,7 +27,7 @@ def apply(stmt: Statement, catalog: Catalog, origin: str) -> Body | None:
     if head == "create":
         return _create(stmt, catalog, origin)
     if head == "drop":
-        _drop(stmt, catalog)
+        _drop(stmt, catalog, origin)
     elif head == "alter":
         _alter(stmt, catalog)
     elif head == "do":
@@ -74,6 +74,8 @@ def _create(stmt: Statement, catalog: Catalog, origin: str) -> Body | None:
         labels = labels_of(stmt, after, len(stmt.tokens)) if enum or kind == "domain" else ()
         if labels:
             catalog.types[name] = labels
+    elif kind == "policy":
+        catalog.policies[_policy(stmt, at)] = stmt.code.span(0)
     elif kind == "rule":
         return _rule(stmt, catalog, at)
     return None
@@ -155,26 +157,45 @@ def _do(stmt: Statement, catalog: Catalog) -> Body | None:
     return None
 
 
-def _drop(stmt: Statement, catalog: Catalog) -> None:
+def _drop(stmt: Statement, catalog: Catalog, origin: str) -> None:
+    """What a script or a DO block drops is gone. Whether a routine that drops something is ever called, the text cannot say."""
     kind, at = _kind(stmt)
+    later = not origin.startswith(("(", "do at "))
     if kind == "trigger":
         name, after = name_at(stmt.tokens, at)
         relation, _ = name_at(stmt.tokens, after + 1)
-        for key in [k for k in catalog.triggers if k[1] == name and same_relation(k[0], relation)]:
-            del catalog.triggers[key]
+        _drop_trigger(catalog, TriggerDrop(name, relation, origin, stmt.code.span(0)), later=later)
+    elif kind == "policy" and not later:
+        catalog.policies.pop(_policy(stmt, at), None)
+    elif not later:
+        for start, stop in commas(stmt.tokens, at, len(stmt.tokens)):
+            name, after = name_at(stmt.tokens, start)
+            _drop_named(stmt, catalog, kind, catalog.qualify(name), after, stop)
+
+
+def _policy(stmt: Statement, at: int) -> tuple[str, str]:
+    name, after = name_at(stmt.tokens, at)
+    return name_at(stmt.tokens, after + 1)[0], name
+
+
+def _drop_trigger(catalog: Catalog, drop: TriggerDrop, *, later: bool) -> None:
+    if later:
+        catalog.trigger_drops.append(drop)
         return
-    for start, stop in commas(stmt.tokens, at, len(stmt.tokens)):
-        name, after = name_at(stmt.tokens, start)
-        name = catalog.qualify(name)
-        if kind in ("function", "procedure", "routine", "aggregate"):
-            _drop_routine(stmt, catalog, name, after, stop)
-        elif kind in ("table", "view") and "*" not in name:
-            _drop_table(catalog, name)
-        elif kind == "schema":
-            for hung in [k for k, b in catalog.bodies.items() if b.routine.name.startswith(f"{name}.")]:
-                del catalog.bodies[hung]
-            for table in [t for t in catalog.tables if t.startswith(f"{name}.")]:
-                _drop_table(catalog, table)
+    for key in [k for k in catalog.triggers if k[1] == drop.name and same_relation(k[0], drop.relation)]:
+        del catalog.triggers[key]
+
+
+def _drop_named(stmt: Statement, catalog: Catalog, kind: str, name: str, after: int, stop: int) -> None:
+    if kind in ("function", "procedure", "routine", "aggregate"):
+        _drop_routine(stmt, catalog, name, after, stop)
+    elif kind in ("table", "view") and "*" not in name:
+        _drop_table(catalog, name)
+    elif kind == "schema":
+        for hung in [k for k, b in catalog.bodies.items() if b.routine.name.startswith(f"{name}.")]:
+            del catalog.bodies[hung]
+        for table in [t for t in catalog.tables if t.startswith(f"{name}.")]:
+            _drop_table(catalog, table)
 
 
 def _drop_table(catalog: Catalog, name: str) -> None:

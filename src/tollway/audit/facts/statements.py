@@ -56,6 +56,8 @@ def writes_of(
             keyed=_keyed(stmt, raw.where),
             upsert=raw.upsert,
             events=tuple(dict.fromkeys(raw.events)),
+            only=raw.only,
+            inserted=tuple(catalog.column_now(relation, c) for c in raw.inserted or ()),
             partial=raw.selected and case_may_be_null(stmt) and _drops_nulls(stmt),
         )
     yield from removals_of(stmt, routine, catalog, owner, guards)

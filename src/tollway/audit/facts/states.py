@@ -111,7 +111,7 @@ def infer(catalog: Catalog, writes: Iterable[Write]) -> list[State]:
                 literal[write.relation, name].add(value)
     found: list[State] = []
     for table in catalog.tables.values():
-        if table.view or (table.parent and not table.columns):
+        if table.view or ((table.parent or table.bases) and not table.columns):
             continue
         for column in table.columns.values():
             moved = any(column.name in names for relation, names in updated.items() if same_relation(table.name, relation))
@@ -127,7 +127,9 @@ def _unseen_tables(catalog: Catalog, updated: dict[str, set[str]], literal: dict
     found = []
     for relation, names in updated.items():
         table = catalog.table(relation)
-        if "*" not in short(relation).replace("*", "", 1) and (table is None or not (table.columns or table.parent or table.view)):
+        if "*" not in short(relation).replace("*", "", 1) and (
+            table is None or not (table.columns or table.parent or table.bases or table.view)
+        ):
             found += [State(relation, n) for n in sorted(names) if _NAME.fullmatch(n) and not _PAST.match(n) and literal.get((relation, n))]
     return found
 
@@ -188,7 +190,7 @@ def _defaults(write: Write, touched: Sequence[str], parents: Sequence[str], cata
     for column in touched:
         if not made and (column, "default") not in write.values:
             continue
-        if (column in write.columns or "*" in write.columns) and (column, "default") not in write.values:
+        if made and (column in write.inserted or "*" in write.inserted) and (column, "default") not in write.values:
             continue
         for table in catalog.tables.values():
             declared = table.columns.get(column)
@@ -197,14 +199,27 @@ def _defaults(write: Write, touched: Sequence[str], parents: Sequence[str], cata
                 break
 
 
-def lineage(name: str, catalog: Catalog) -> list[str]:
-    """A relation and the tables that it is a partition or child of."""
+def lineage(name: str, catalog: Catalog, *, inherited: bool = True) -> list[str]:
+    """A relation and the tables that it is a partition of; with `inherited`, those whose columns it inherits too."""
     found = [name]
-    table = catalog.table(name)
-    while table is not None and table.parent and table.parent not in found:
-        found.append(table.parent)
-        table = catalog.table(table.parent)
+    for relation in found:  # grows while it is read
+        table = catalog.table(relation)
+        if table is not None:
+            above = ([table.parent] if table.parent else []) + (list(table.bases) if inherited else [])
+            found += [parent for parent in above if parent not in found]
     return found
+
+
+def heirs(name: str, catalog: Catalog) -> list[str]:
+    """The tables that inherit from a relation: a change of its rows, without ONLY, changes theirs too."""
+    found = [name]
+    for relation in found:  # grows while it is read
+        found += [
+            table.name
+            for table in catalog.tables.values()
+            if table.name not in found and any(same_relation(base, relation) for base in table.bases)
+        ]
+    return found[1:]
 
 
 def _bearing(write: Write, state: State) -> StateEffect:

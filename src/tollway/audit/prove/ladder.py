@@ -4,17 +4,21 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator
+from dataclasses import replace
 
 from tollway.audit.analysis import Analysis
 from tollway.audit.config import Requirement
 from tollway.audit.facts.catalog import Body
-from tollway.audit.facts.states import lineage
+from tollway.audit.facts.states import heirs, lineage
 from tollway.audit.model import Call, Effect, Span, Status, Trigger, Verdict, Write
 from tollway.audit.parse.names import covers, may_be, same_relation, short
 from tollway.audit.parse.plpgsql import Node
 from tollway.audit.prove.conditions import Change, holds, read, rename_state
 from tollway.audit.prove.switches import Switch, switches
-from tollway.audit.prove.tree import NONE, Fact, Level, Reach, Reader, counts, find, weakest
+from tollway.audit.prove.tree import NONE, Fact, Level, Reach, Reader, counts, ends, find, passing, sets_found, weakest
+
+Rung = tuple[Status, tuple[Span, ...], str]
+"""A status, its proof, and why it is no better."""
 
 _ROUNDS = 8
 _VERBS = {
@@ -93,13 +97,24 @@ class Prover:
 
     # triggers
 
-    def _triggers(self, write: Write) -> Iterator[tuple[Status, tuple[Span, ...], str]]:
-        """The worst of the write's events, each with the best trigger for it."""
+    def _triggers(self, write: Write) -> Iterator[Rung]:
+        """The worst of the tables whose rows it changes."""
         if write.verb in ("drop", "detach"):
             return
+        best = self._of_table(write)
+        changes = write.verb in ("update", "delete") or {"update", "delete"} & set(write.events)
+        for heir in heirs(write.relation, self.analysis.catalog) if best is not None and changes and not write.only else ():
+            other = self._of_table(replace(write, relation=heir))
+            bare: Rung = ("conditional", best[1] if best else (), f"rows of {heir}, which inherits, have no such trigger")
+            best = max(best or bare, other or bare, key=_place)
+        if best is not None:
+            yield best
+
+    def _of_table(self, write: Write) -> Rung | None:
+        """The worst of the write's events, each with the best trigger for it."""
         mine = [t for t in self.analysis.facts.triggers if self._on(t, write)]
         way, off = self._switched_off(write.routine)
-        bests: list[tuple[Status, tuple[Span, ...], str]] = []
+        bests: list[Rung] = []
         bare: list[str] = []
         for change in _changes(write):
             found = [f for f in (self._fires(t, write, change, way, off) for t in mine) if f is not None]
@@ -107,11 +122,10 @@ class Prover:
                 bests.append(min(found, key=_place))
             else:
                 bare.append(change.event)
-        if bests:
-            worst = max(bests, key=_place)
-            if bare and worst[0] != "disabled":
-                worst = ("conditional", worst[1], f"no trigger for its {' and '.join(bare)}")
-            yield worst
+        if not bests:
+            return None
+        worst = max(bests, key=_place)
+        return ("conditional", worst[1], f"no trigger for its {' and '.join(bare)}") if bare and worst[0] != "disabled" else worst
 
     def _switched_off(self, routine: str) -> tuple[str, list[Switch]]:
         """The routine that switches triggers off on a way to this one, if there is any, and which ones."""
@@ -128,12 +142,10 @@ class Prover:
         catalog, names = self.analysis.catalog, [write.relation]
         table = catalog.table(write.relation)
         if table is not None and (trigger.level == "row" or table.view):
-            names = lineage(write.relation, catalog)
+            names = lineage(write.relation, catalog, inherited=False)
         return any(same_relation(trigger.relation, n) or ("*" in trigger.relation and may_be(trigger.relation, n)) for n in names)
 
-    def _fires(
-        self, trigger: Trigger, write: Write, change: Change, way: str, off: list[Switch]
-    ) -> tuple[Status, tuple[Span, ...], str] | None:
+    def _fires(self, trigger: Trigger, write: Write, change: Change, way: str, off: list[Switch]) -> Rung | None:
         if change.event not in trigger.events:
             return None
         body = next(iter(self.analysis.catalog.named(trigger.function)), None)
@@ -164,7 +176,7 @@ class Prover:
 
     # the body
 
-    def _body(self, write: Write) -> Iterator[tuple[Status, tuple[Span, ...], str]]:
+    def _body(self, write: Write) -> Iterator[Rung]:
         overloads = (b for b in self.bodies.get(write.routine, ()) if b.tree is not None)
         ways = ((b, find(b.tree, write.key)) for b in overloads if b.tree is not None)
         body, way = next(((b, w) for b, w in ways if w is not None), (None, None))
@@ -180,26 +192,27 @@ class Prover:
                 yield ("callee" if reach.through else "same statement"), reach.proof, ""
         if here.kind == "loop":
             yield from self._rung(reader.nodes(here.branches[0]), here, frozenset())
-        told = counts(body.tree, here)
-        yield from self._siblings(reader, [(p.nodes, p.index, p.parent) for p in reversed(way)], told)
+        beside = bool(write.cte) and any(isinstance(fact, Write) and not fact.cte for fact in here.facts)
+        told = frozenset() if beside else counts(body.tree, here)  # of a CTE beside a change, they tell of that change
+        yield from self._siblings(reader, [(p.nodes, p.index) for p in reversed(way)], told, found=not beside and sets_found(here))
         yield from self._caller(write)
 
-    def _siblings(
-        self, reader: Reader, way: list[tuple[list[Node], int, Node]], told: frozenset[str]
-    ) -> Iterator[tuple[Status, tuple[Span, ...], str]]:
-        """Statements before and after, from the innermost list outwards, until control may have left."""
-        gone = False
-        for nodes, index, _parent in way:
+    def _siblings(self, reader: Reader, way: list[tuple[list[Node], int]], told: frozenset[str], *, found: bool) -> Iterator[Rung]:
+        """Statements before, which ask for other changes, and after, from the innermost list outwards, until control may have left."""
+        gone = over = False
+        for nodes, index in way:
             for node in nodes[:index]:
-                yield from self._rung(reader.node(node), node, told)
-            for node in nodes[index + 1 :]:
+                yield from self._rung(reader.node(passing(node)), passing(node), frozenset())
+            for node in [] if over else nodes[index + 1 :]:
                 reach = reader.node(node)
                 if gone and reach.level is Level.ALWAYS:
                     reach = Reach(Level.SOME, reach.proof, reach.through)
-                yield from self._rung(reach, node, told)
+                yield from self._rung(reach, node, told | {"found"} if found else told)
                 gone = gone or reader.leaves(node)
+                found = found and not sets_found(node)
+            over = over or ends(nodes[index + 1 :], routine=True)
 
-    def _rung(self, reach: Reach, node: Node, told: frozenset[str]) -> Iterator[tuple[Status, tuple[Span, ...], str]]:
+    def _rung(self, reach: Reach, node: Node, told: frozenset[str]) -> Iterator[Rung]:
         if not reach.proof:  # it only raises, and takes the write back with it
             return
         if reach.level is Level.ALWAYS:
@@ -211,7 +224,7 @@ class Prover:
             asks = node.conds[0] is not None and any(t.word in told for t in node.conds[0].tokens) if guard else False
             yield ("guarded" if asks else "conditional"), reach.proof, f"if {guard}" if guard else "on some paths"
 
-    def _caller(self, write: Write) -> Iterator[tuple[Status, tuple[Span, ...], str]]:
+    def _caller(self, write: Write) -> Iterator[Rung]:
         """An SQL caller that adds the effect helps only those who go through it."""
         for call in self.callers.get(write.routine, ()):
             if call.kind not in ("direct", "dynamic") or call.source == write.routine:
@@ -222,7 +235,7 @@ class Prover:
 
     # Python
 
-    def _python(self, write: Write) -> Iterator[tuple[Status, tuple[Span, ...], str]]:
+    def _python(self, write: Write) -> Iterator[Rung]:
         starts = [(write.routine, write.span)] if write.routine in self.python else []
         starts += [(c.source, c.span) for c in self._entries(write.routine) if c.source in self.python]
         for routine, span in starts:
@@ -260,7 +273,7 @@ _ORDER: tuple[Status, ...] = (
 )
 
 
-def _place(found: tuple[Status, tuple[Span, ...], str]) -> int:
+def _place(found: Rung) -> int:
     """The rung, best first."""
     return _ORDER.index(found[0])
 

@@ -13,6 +13,7 @@ from tollway.audit.parse.names import same_relation
 _COMMENT = re.compile(r"--[^\n]*|/\*.*?\*/", re.DOTALL)
 _REPLICA = re.compile(r"session_replication_role(\W|\bto\b)+replica\b", re.IGNORECASE)
 _DISABLE = re.compile(r"(?:\btable\s+(?:only\s+|if\s+exists\s+)*(\S+)\s+)?\bdisable\s+trigger\s+(\"[^\"]+\"|[^\s;',]+)", re.IGNORECASE)
+_DROP = re.compile(r"\bdrop\s+trigger\s+(?:if\s+exists\s+)?(\"[^\"]+\"|[^\s;',]+)\s+on\s+(?:only\s+)?([^\s;']+)", re.IGNORECASE)
 _NAME = re.compile(r'[\w$]+|"[^"]+"')
 
 
@@ -38,9 +39,15 @@ def switches(bodies: Iterable[Body]) -> Mapping[str, list[Switch]]:
         text = _COMMENT.sub(" ", body.code.text) if body.code is not None else ""
         mine = [Switch(replica=True)] if _REPLICA.search(text) else []
         mine += [Switch(_table(m[1] or ""), _trigger(m[2])) for m in _DISABLE.finditer(text)]
+        mine += [Switch(_table(m[2]), _trigger(m[1])) for m in _DROP.finditer(text) if not _made_again(text, m)]
         if mine:
             found.setdefault(body.routine.id, []).extend(mine)
     return found
+
+
+def _made_again(text: str, dropped: re.Match[str]) -> bool:
+    """Does the routine create the trigger anew after it dropped it?"""
+    return re.search(rf"\btrigger\s+{re.escape(dropped[1])}(?![\w$])", text[dropped.end() :], re.IGNORECASE) is not None
 
 
 def _table(written: str) -> str:
