@@ -127,7 +127,7 @@ SAVED: Columns = {"s": {"state": RESULT}}
 EMIT = q(event_name="e", payload="payload")
 EMITTED = {"e": "payload"}
 SPAWN = q(task_name="work", params=1, options={"max_attempts": 5})
-WOKEN = woken({"event": "e"}, "payload", view={"steps_done": 1})
+WOKEN = woken({"event": "e"}, "payload", view={"steps_done": 1, "last_step": "s"})
 UNTIL = slept("run.suspended", {"until": at(60)}, {"available_at": at(60), "wake_event": None}, {"next_wake_up": at(60)})
 FOR_EVER = {"available_at": "infinity", "wake_event": "e"}
 RELEASED = Change("task", (Move("running > pending", "run.released", "w1"),), UNHELD | {"available_at": NOW})
@@ -177,14 +177,14 @@ CALLS = (
     Row(("schedule_run",), "running", run(wake_at=at(60)), (UNTIL,)),
     Row(("await_event",), "running", waits(),
         (slept("run.suspended", {"event": "e", "timeout_at": None}, FOR_EVER, {"waiting_for": "e"}),),
-        waits={"task": "e"}, events={"e": None}, note="suspends"),
+        waits={"task": {"event_name": "e"}}, events={"e": None}, note="suspends"),
     Row(("await_event",), "running", waits(timeout=60),
         (slept("run.suspended", {"event": "e", "timeout_at": at(70)}, {"available_at": at(70), "wake_event": "e"},
                {"waiting_for": "e", "next_wake_up": at(70)}),),
-        waits={"task": "e"}, events={"e": None}, note="suspends, with a time-out"),
+        waits={"task": {"event_name": "e", "timeout_at": at(70)}}, events={"e": None}, note="suspends, with a time-out"),
     Row(("await_event",), "running, its event is there", waits(), checkpoints={"s": {"state": "payload"}}, steps=1),
     Row(("await_event",), "running again after a time-out", waits(timeout=2, claim_epoch=2),
-        checkpoints={"s": {"state": None, "status": "timed_out", "claim_epoch": 2}}, lease={"wake_event": None}, without=SDK,
+        checkpoints={"s": {"state": None, "status": "timed_out", "claim_epoch": 2}}, lease={"wake_event": None}, steps=1, without=SDK,
         note="with its epoch"),
     Row(("await_event",), "running again after a time-out", waits(timeout=2), lease={"wake_event": None}, note="without an epoch"),
     Row(("emit_event",), "waiting for an event", EMIT, (WOKEN,), checkpoints={"s": {"state": "payload"}}, waits={"task": "gone"},
@@ -247,7 +247,7 @@ HELD: Columns = {
     "claim_epoch": 1, "claimed_by": "w2", "claim_expires_at": at(40), "claimed_at": NOW, "heartbeat_at": NOW, "started_at": NOW,
     "first_started_at": NOW, "available_at": NOW,
 }  # fmt: skip
-HOLDER = {"worker": "w2", "lease_until": at(40)}
+HOLDER: Columns = {"worker": "w2", "claimed_at": NOW, "lease_until": at(40), "last_heartbeat": NOW, "running_for": "00:00:00"}
 CLAIM: Columns = {"worker_id": "w2", "claim_timeout": 30, "qty": 1}
 CLAIMS: dict[str, tuple[Columns, str]] = {
     "claim_task": (q(**CLAIM), ""),

@@ -42,15 +42,15 @@ class Ear:
         self._connection.execute(f"listen {CHANNEL}")
         self._barriers = 0
 
-    def heard(self, speaker: psycopg.Connection[Any], queue: str) -> int:
-        """How many named that queue since the last barrier."""
+    def heard(self, speaker: psycopg.Connection[Any]) -> list[str]:
+        """What was said since the last barrier: names of queues."""
         self._barriers += 1
-        barrier, count = f"barrier {self._barriers}", 0
+        barrier, said = f"barrier {self._barriers}", []
         speaker.execute("select pg_notify(%s, %s)", (CHANNEL, barrier))
         for notification in self._connection.notifies(timeout=20):
             if notification.payload == barrier:
-                return count
-            count += notification.payload == queue
+                return said
+            said.append(notification.payload)
         raise AssertionError("the barrier was not heard within 20 seconds")
 
     def close(self) -> None:
@@ -98,9 +98,9 @@ def _run(cell: Cell, actor: Acting, admin: psycopg.Connection[Any], ear: Ear) ->
     args = resolve(row.args, call)
     if isinstance(actor, RawSql) and row.refused is None:
         actor.act(cell.function, args, commit=False)
-        for problem in compare(NOTHING, call, before, see(admin, cell.queue, call.ids), ear.heard(admin, cell.queue) * 0):
+        for problem in compare(NOTHING, call, before, see(admin, cell.queue, call.ids), ear.heard(admin)):
             yield f"rolled back, but {problem}"
-    ear.heard(admin, cell.queue)
+    ear.heard(admin)
     refusal = ""
     try:
         call = dataclasses.replace(call, xid=actor.act(cell.function, args))
@@ -110,13 +110,13 @@ def _run(cell: Cell, actor: Acting, admin: psycopg.Connection[Any], ear: Ear) ->
         refusal = refused.sqlstate
         if refused.sqlstate != row.refused:
             yield f"refused with {refused.sqlstate}, owed: {row.refused}: {refused.__cause__}"
-    notified = ear.heard(admin, cell.queue)
+    notified = ear.heard(admin)
     after = see(admin, cell.queue, call.ids)
     cell.seen = summary(actor, refusal, before, after, {v: k for k, v in call.ids.items()}, notified)
     yield from compare(row, call, before, after, notified)
 
 
-def summary(actor: Acting, refusal: str, before: Sight, after: Sight, labels: dict[Any, str], notified: int) -> tuple[str, str, str, str]:
+def summary(actor: Acting, refusal: str, before: Sight, after: Sight, labels: dict[Any, str], notified: list[str]) -> tuple[str, str, str, str]:
     """What was seen, in short. The actor's own function is left out of the path, so that equal cells read equally."""
     told = after.log[len(before.log) :]
     moves = [f"refused: {refusal}"] if refusal else []
