@@ -4,22 +4,30 @@ from __future__ import annotations
 
 from matrix.expected import (
     AWAITER,
+    BEREFT,
     BORN,
     COMPLETED,
     EMITTED,
     FAILED,
     FOR_EVER,
+    LONG,
     NEW,
+    PARAMS,
     RELEASED,
     RESULT,
     SAVED,
     UNTIL,
     WHY,
     WOKEN,
+    child,
+    handler,
+    of_failure,
     retried,
     slept,
+    stop,
+    stopped,
 )
-from matrix.expected_refusals import sync
+from matrix.expected_refusals import strict, sync
 from matrix.words import NOW, Change, Columns, Queue, Row, Says, Task, at
 
 SYNC = ("worker_sync",)
@@ -35,6 +43,21 @@ OPERATIONS = (
     Row(SYNC, "running", sync(op="fail", reason=WHY), (retried("pending", NOW),), notify=True, note="fail"),
     Row(SYNC, "running, retries after a minute", sync(op="fail", reason=WHY), (retried("sleeping", at(70)),), note="fail"),
     Row(SYNC, "running", sync(op="fail", reason=WHY, retryable=False), (FAILED,), note="fail for good"),
+    Row(SYNC, "running, last attempt", sync(op="fail", reason=WHY), (FAILED,), note="fail"),
+    Row(SYNC, "running, last attempt, with a family", sync(op="fail", reason=WHY), (FAILED, child(BEREFT), AWAITER),
+        waits={"awaiter": "gone"}, notify=True, note="fail"),
+    Row(SYNC, "running, last attempt, a handler for its failure", sync(op="fail", reason=WHY), (FAILED, handler(of_failure(WHY))),
+        notify=True, note="fail"),
+    Row(SYNC, "running, a handler for its end", sync(op="complete", result=RESULT), (COMPLETED, handler(PARAMS)), notify=True,
+        note="complete"),
+    Row(SYNC, "running, retry beyond max_duration", sync(op="fail", reason=WHY),
+        (stop("running > cancelled", LONG, stopped(LONG), worker="w1", detail={"reason": WHY, "rule": "max_duration"}),), note="fail"),
+    Row(SYNC, "running", strict(op="checkpoint", step="s", state=RESULT), checkpoints=SAVED, steps=1, note="strict: checkpoint"),
+    Row(SYNC, "waiting for an event, another runs", strict(op="emit", event="e", payload="payload", task_id=Task("other")), (WOKEN,),
+        checkpoints={"s": {"state": "payload"}}, waits={"task": "gone"}, events=EMITTED,
+        logged=(("event.emitted", {"event": "e", "woken": 1}),), notify=True, note="strict: emit"),
+    Row(SYNC, "running", strict(op="spawn", step="s", task_name="work", params=1, options={"max_attempts": 5}), (CHILD,),
+        checkpoints={"s": {"state": {"task_id": Task("new"), "queue": Queue()}}}, notify=True, steps=1, note="strict: spawn"),
     Row(SYNC, "running", sync(op="sleep", seconds=50), (UNTIL,), note="sleep"),
     Row(SYNC, "running", sync(op="put_back", seconds=50), (PUT_BACK,), note="put_back"),
     Row(SYNC, "running", sync(op="release"), (RELEASED,), notify=True, note="release"),
