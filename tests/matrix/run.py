@@ -90,7 +90,11 @@ def _run(cell: Cell, actor: Acting, admin: psycopg.Connection[Any], ear: Ear) ->
     scene = Scene(admin, cell.queue)
     scene.clock(0)
     scene.one("select absurd.create_queue(%s)", cell.queue)
-    SCENES[row.scene](scene)
+    try:
+        SCENES[row.scene](scene)
+    except psycopg.Error as error:  # the engine is broken, as the controls break it: the cells are to say so
+        yield f"its scene cannot be made: {error}"
+        return
     scene.one("select absurd.worker_idle(%s, %s, 3600)", cell.queue, INSTANCE)
     scene.clock(10)
     role = getattr(actor, "role", "") or scene.one("select session_user")
@@ -118,7 +122,9 @@ def _run(cell: Cell, actor: Acting, admin: psycopg.Connection[Any], ear: Ear) ->
     yield from compare(row, call, before, after, notified)
 
 
-def summary(actor: Acting, refusal: str, before: Sight, after: Sight, labels: dict[Any, str], notified: list[str]) -> tuple[str, str, str, str]:
+def summary(
+    actor: Acting, refusal: str, before: Sight, after: Sight, labels: dict[Any, str], notified: list[str]
+) -> tuple[str, str, str, str]:
     """What was seen, in short. The actor's own function is left out of the path, so that equal cells read equally."""
     told = after.log[len(before.log) :]
     moves = [f"refused: {refusal}"] if refusal else []
