@@ -98,8 +98,8 @@ def retried(to: str, when: Any, reason: Any = None, run: Columns | None = None, 
     return Change("task", (move,), task, TOLD_AGAIN, view, run or ended("failed", failure_reason=reason))
 
 
-def child(reason: Any) -> Change:
-    move = Move("pending > cancelled", "task.cancelled", epoch=0, detail={"reason": reason, "parent": Task()})
+def child(reason: Any, via: str = "") -> Change:
+    move = Move("pending > cancelled", "task.cancelled", epoch=0, detail={"reason": reason, "parent": Task()}, via=via)
     return Change("child", (move,), {"error": reason, "ended_at": NOW}, run=never_ran(reason), root=False)
 
 
@@ -181,7 +181,8 @@ CALLS = (
              view={"next_wake_up": at(70)}),),
         without=SDK, note="start delayed"),
     Row(("spawn_task",), "pending, with a key", SPAWN | {"options": {"max_attempts": 5, "idempotency_key": "k"}}, note="the key again"),
-    Row(("spawn_tasks",), "pending, with a key", q(tasks=[{"task_name": "work", "options": {"idempotency_key": "k"}}]), note="the key again"),
+    Row(("spawn_tasks",), "pending, with a key", q(tasks=[{"task_name": "work", "options": {"idempotency_key": "k"}}]),
+        note="the key again"),
     Row(("spawn_task",), "running", SPAWN | {"options": {"max_attempts": 5, "parent_task_id": Task()}},
         (Change("new", (BORN,), NEW | {"workflow_run_id": Task(), "parent_task_id": Task()}, root=False),),
         notify=True, without=SDK, note="a child"),
@@ -273,7 +274,8 @@ CALLS = (
     Row(("worker_idle",), "pending", q(instance="00000000-0000-4000-8000-000000000002", seconds=15), besides={"waiter": 1}),
     Row(("worker_busy",), "pending", q(instance=str(INSTANCE)), besides={"waiter": -1}),
     Row(("repair",), "running", {}, note="nothing to mend"),
-    Row(("repair",), "failed, its workflow says pending", {}, mended={c: ENDING[c] for c in ("status", "error", "completed_at", "updated_at")},
+    Row(("repair",), "failed, its workflow says pending", {},
+        mended={"status": "failed", "error": {"message": "before"}, "completed_at": at(0), "updated_at": NOW},
         logged=(("repaired", {"action": "workflow_run", "task_id": Task(), "before": INCIDENT, "after": ENDING}),)),
     Row(("repair",), "event emitted, and nobody woke it", {}, (WOKEN,), checkpoints={"s": {"state": "payload"}}, waits={"task": "gone"},
         logged=(("repaired", {"action": "wake-up", "task_id": Task(), "before": LEFT_WAIT, "after": None}),), notify=True),
@@ -335,8 +337,7 @@ def within(path: str) -> dict[str, tuple[Change, ...]]:
                    view=HOLDER | {"steps_done": 1, "last_step": "s"}),
         ),
         "its parent failed while it was held": (
-            Change("child", (Move("pending > cancelled", "task.cancelled", epoch=0, detail={"reason": BEREFT, "parent": Task()}, via=path),),
-                   {"error": BEREFT, "ended_at": NOW}, run=never_ran(BEREFT), root=False),
+            child(BEREFT, path),
         ),
         "lease expired, beyond max_duration": (
             stop("running > cancelled", LONG, stopped(LONG), worker="w1", detail={"reason": TIMED_OUT, "rule": "max_duration"}, via=swept),
