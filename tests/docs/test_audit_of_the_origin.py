@@ -257,6 +257,14 @@ def _(db: Database) -> None:
     entry, run = h.log(db, task["task_id"])[-1], h.workflow(db, task["task_id"])
     assert (entry["event"], entry["detail"]["reason"]["recovery"]) == ("run.failed", "out of order")
     assert (run["status"], run["error"]["name"]) == ("failed", "$ClaimTimeout")
+    db.clock.set(at(0))
+    spared = h.running(db)
+    db.clock.set(at(31))
+    db.conn.execute(source.replace("\nbegin\n", "\nbegin\n  raise exception 'no lock' using errcode = '55P03';\n", 1))
+    h.claim(db)
+    assert h.state(db, spared["task_id"]) == "running"
+    db.conn.execute(source)
+    assert [(t["task_id"], t["attempt"]) for t in h.claim(db)] == [(spared["task_id"], 2)]
 
 
 def three_waiters(db: Database) -> list[h.Row]:

@@ -65,6 +65,7 @@ class OverOneConnection:
 
     name = ""
     role = ""  # whom it logs in as, where that is not who makes the scene
+    application: str | None = ""  # what its session calls itself, where that is not ours to say
 
     def __init__(self, dsn: str) -> None:
         self._connection = psycopg.connect(dsn, application_name=f"matrix: {self.name}", options=UTC)
@@ -168,7 +169,10 @@ class CronJob(OverOneConnection):
     """The command of the job that enable_cron stored for a queue, as pg_cron's worker sends it."""
 
     name = "pg_cron's command"
-    JOBS = {"cleanup_all_queues": "absurd\\_cleanup\\_%", "ensure_partitions": "absurd\\_partitions\\_%"}
+    JOBS = {
+        "cleanup_all_queues": "absurd\\_cleanup\\_%", "ensure_partitions": "absurd\\_partitions\\_%",
+        "schedule_detach_jobs": "absurd\\_detach\\_plan\\_%",
+    }  # fmt: skip
 
     def offers(self, function: str) -> bool:
         return function in self.JOBS

@@ -94,5 +94,6 @@ RUNNING: dict[str, Columns] = {
 READS = tuple(Row((function,), "running", args) for function, args in RUNNING.items())
 # where pg_cron is not installed
 CRON = tuple(Row((function,), "running", q(), refused="P0001") for function in ("enable_cron", "disable_cron", "schedule_detach_jobs"))
+WITH_CRON = tuple(Row((function,), "running", q()) for function in ("enable_cron", "disable_cron", "schedule_detach_jobs"))
 
 REFUSALS = WITHOUT_AN_EPOCH + WITH_AN_EPOCH + TOO_LATE + TOO_LATE_STRICTLY + RETRIES + WITHOUT_EFFECT + READS + CRON

@@ -31,7 +31,7 @@ class Call:
 
     queue: str
     role: str
-    application: str
+    application: str | None
     via: str
     xid: str
     ids: dict[str, Any]

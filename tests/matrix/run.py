@@ -98,7 +98,9 @@ def _run(cell: Cell, actor: Acting, admin: psycopg.Connection[Any], ear: Ear) ->
     scene.one("select absurd.worker_idle(%s, %s, 3600)", cell.queue, INSTANCE)
     scene.clock(10)
     role = getattr(actor, "role", "") or scene.one("select session_user")
-    call = Call(cell.queue, role, f"matrix: {actor.name}", actor.via(cell.function), "", scene.tasks)
+    named = getattr(actor, "application", "")
+    application = f"matrix: {actor.name}" if named == "" else named
+    call = Call(cell.queue, role, application, actor.via(cell.function), "", scene.tasks)
     before = see(admin, cell.queue, call.ids)
     args = resolve(row.args, call)
     if isinstance(actor, RawSql) and row.refused is None:
