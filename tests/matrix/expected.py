@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from matrix.scenes import INSTANCE
-from matrix.words import BY, NOW, Change, Columns, Move, Queue, Row, Run, Says, Task, at
+from matrix.words import BY, NOW, Change, Columns, Maker, Move, Queue, Row, Run, Says, Task, at
 
 SDK = ("absurd-sdk", "absurd-sdk for TypeScript")  # it sends no epoch, and none of our own options
 
@@ -337,7 +337,7 @@ def within(path: str) -> dict[str, tuple[Change, ...]]:
                    view=HOLDER | {"steps_done": 1, "last_step": "s"}),
         ),
         "its parent failed while it was held": (
-            child(BEREFT, path),
+            child(BEREFT | {"by": Maker()}, path),  # who failed the parent, not who claims
         ),
         "lease expired, beyond max_duration": (
             stop("running > cancelled", LONG, stopped(LONG), worker="w1", detail={"reason": TIMED_OUT, "rule": "max_duration"}, via=swept),

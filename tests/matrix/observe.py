@@ -9,7 +9,7 @@ from typing import Any
 
 import psycopg
 
-from matrix.words import BY, NOW, Change, Columns, Move, Queue, Row, Run, Says, Task
+from matrix.words import BY, NOW, Change, Columns, Maker, Move, Queue, Row, Run, Says, Task
 
 # The gate's own columns: what its two halves hand to each other. The log row, checked below, is what they are for.
 GATES_OWN = {
@@ -35,6 +35,7 @@ class Call:
     via: str
     xid: str
     ids: dict[str, Any]
+    maker: str = ""
 
 
 @dataclass
@@ -88,6 +89,8 @@ def resolve(value: Any, call: Call) -> Any:
             return str(call.ids.get(value.label))
         case Run():
             return call.ids[value.label] and _run_id(call.ids[value.label], value.attempt)
+        case Maker():
+            return call.maker
         case Queue():
             return call.queue + value.suffix
         case Says():

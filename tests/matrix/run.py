@@ -97,10 +97,11 @@ def _run(cell: Cell, actor: Acting, admin: psycopg.Connection[Any], ear: Ear) ->
         return
     scene.one("select absurd.worker_idle(%s, %s, 3600)", cell.queue, INSTANCE)
     scene.clock(10)
-    role = getattr(actor, "role", "") or scene.one("select session_user")
+    maker = scene.one("select session_user")
+    role = getattr(actor, "role", "") or maker
     named = getattr(actor, "application", "")
     application = f"matrix: {actor.name}" if named == "" else named
-    call = Call(cell.queue, role, application, actor.via(cell.function), "", scene.tasks)
+    call = Call(cell.queue, role, application, actor.via(cell.function), "", scene.tasks, maker)
     before = see(admin, cell.queue, call.ids)
     args = resolve(row.args, call)
     if isinstance(actor, RawSql) and row.refused is None:

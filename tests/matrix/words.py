@@ -46,6 +46,11 @@ class Actor:
 
 
 @dataclass(frozen=True, slots=True)
+class Maker:
+    """The role that made the scene."""
+
+
+@dataclass(frozen=True, slots=True)
 class Says:
     """A text with the ids of the scene's tasks in it, by their labels."""
 
