@@ -106,6 +106,12 @@ def test_an_invalid_strategy_is_refused_when_it_is_given(db: Database, strategy:
         ('{"kind": "exponential", "factor": 1}', 10_000_000, 30),
         ('{"kind": "exponential", "factor": 1e300}', 16_777_215, 86400),
         ('{"kind": "exponential", "base_seconds": 0, "factor": 1e300}', 16_777_215, 0),
+        ('{"kind": "exponential", "factor": "1e-999"}', 1, 30),
+        ('{"kind": "exponential", "factor": "1e-999"}', 2, 0),
+        (f'{{"kind": "exponential", "factor": {"9" * 400}}}', 2, 86400),
+        ('{"kind": "exponential", "base_seconds": "1e-999"}', 2, 0),
+        ('{"kind": "exponential", "max_seconds": "1e-999"}', 2, 0),
+        ('{"kind": "fixed", "base_seconds": "1e-999"}', 1, 0),
     ],
 )
 def test_a_strategy_gives_its_delay(db: Database, strategy: str | None, attempt: int, seconds: float) -> None:
