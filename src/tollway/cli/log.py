@@ -21,7 +21,7 @@ PERIOD = 0.3
 SHARE = 5
 MOST_ROWS = 100_000
 PATIENCE = 10.0
-EVENTS = "select distinct t.event from absurd.transition t union select unnest(array['event.emitted', 'queue.dropped', 'repaired'])"
+EVENTS = "select distinct t.event from absurd.transition t union select unnest(array['event.emitted', 'queue.dropped', 'log.dropped', 'repaired'])"
 
 
 @app.callback()
@@ -94,4 +94,4 @@ def line_of(row: dict[str, Any]) -> str:
     at = row["at"].isoformat(timespec="milliseconds")
     move = f"{row['from_state'] or 'new'} -> {row['to_state']}" if row["to_state"] else orjson.dumps(row["detail"], default=str).decode()
     who = f"{row['worker']} epoch {row['claim_epoch']}" if row["worker"] else row["login_role"]
-    return f"{at}  {row['event']:<15} {move:<22} {row['task_id'] or '-'}  {row['queue_name']}  {who}  via {row['via']}"
+    return f"{at}  {row['event']:<15} {move:<22} {row['task_id'] or '-'}  {row['queue_name'] or '-'}  {who}  via {row['via']}"
