@@ -161,6 +161,15 @@ def test_two_who_make_partitions_at_once_make_them_once(db: Database) -> None:
     assert db.verify() == []
 
 
+def test_who_finds_all_partitions_there_waits_for_nobody(db: Database) -> None:
+    with Session(db) as holder, Session(db) as cron:
+        holder.run("begin")
+        holder.run("lock table absurd.log_partition in share row exclusive mode")
+        cron.run("set lock_timeout = '50ms'")
+        cron.run("select absurd.ensure_partitions()")
+        holder.run("rollback")
+
+
 def test_partitions_are_made_beside_moves_that_are_not_committed(db: Database) -> None:
     with Session(db) as worker, Session(db) as cron:
         worker.run("begin")

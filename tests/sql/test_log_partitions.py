@@ -201,6 +201,37 @@ def test_a_partition_that_was_emptied_by_hand_is_found(db: Database) -> None:
     assert found(db) == {("log_partition_is_whole", "absurd_event_log_2030w01"), ("purge_is_logged", None)}
 
 
+def test_a_partition_that_was_emptied_and_written_again_is_found(db: Database) -> None:
+    witnessed(db)
+    partition = "absurd_event_log_2030w01"
+    as_owner(db, f"alter table absurd.{partition} disable trigger user", f"delete from absurd.{partition}")
+    as_owner(db, *(f"alter table absurd.{partition} enable always trigger zzz_no_{what}" for what in ("change", "truncate")))
+    db.clock.set(T0)
+    spawn(db)
+    ensure(db)
+
+    assert ("log_partition_is_whole", partition) in found(db)
+
+
+def test_a_week_without_rows_between_others_has_none_to_remember(db: Database) -> None:
+    ensure(db)
+    spawn(db)
+    db.clock.advance(2 * WEEK)
+    spawn(db)
+    ensure(db)
+
+    seen = db.rows("select partition_name from absurd.log_partition where witness is not null and from_at >= %s order by 1", MONDAY)
+    assert seen == [("absurd_event_log_2030w01",), ("absurd_event_log_2030w03",)]
+    assert db.verify() == []
+
+
+def test_a_partitioned_table_of_the_users_is_none_of_the_logs(db: Database) -> None:
+    as_owner(db, "create table public.sales (at timestamptz) partition by range (at)")
+    as_owner(db, "create table public.sales_2030 partition of public.sales for values from ('2030-01-01') to ('2031-01-01')")
+
+    assert db.verify() == []
+
+
 def test_a_partition_that_was_dropped_by_hand_is_found(db: Database) -> None:
     witnessed(db)
     as_owner(db, "drop table absurd.absurd_event_log_2030w01")

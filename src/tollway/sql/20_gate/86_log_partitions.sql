@@ -58,6 +58,7 @@ declare
   v_week constant interval := '168 hours';   -- whatever a day has in the session's zone
   v_this timestamptz := absurd.week_bucket_utc(absurd.current_time());
   v_from timestamptz;
+  v_seen record;
 begin
   for v_from in
     select w.from_at from (select v_this + n * v_week from generate_series(0, 4) n) w(from_at)
@@ -72,8 +73,12 @@ begin
       null;
     end;
   end loop;
-  update absurd.log_partition p
-  set witness = (select l.log_id from absurd.absurd_event_log l where l.at >= p.from_at and l.at < p.to_at limit 1)
-  where p.witness is null and exists (select from absurd.absurd_event_log l where l.at >= p.from_at and l.at < p.to_at);
+  for v_seen in
+    select p.partition_name, l.log_id from absurd.log_partition p
+    cross join lateral (select l.log_id from absurd.absurd_event_log l where l.at >= p.from_at and l.at < p.to_at limit 1) l
+    where p.witness is null
+  loop
+    update absurd.log_partition p set witness = v_seen.log_id where p.partition_name = v_seen.partition_name;
+  end loop;
 end
 $$;
