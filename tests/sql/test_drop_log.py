@@ -131,6 +131,7 @@ def test_a_childs_purged_parent_is_remembered_for_as_long_as_the_child_is(db: Da
     db.conn.execute("select absurd.cancel_task('q', %s)", (child,))
     purge(db)
     next_week(db)
+    spawn(db, parent_task_id=str(running(db)["task_id"]))
     drop(db, MONDAY + 3 * WEEK)
 
     assert floors(db) == {}
@@ -184,6 +185,51 @@ def test_rows_that_a_jump_of_the_clock_put_into_a_later_week_stay_below_the_floo
     next_week(db)
     drop(db, MONDAY + 2 * WEEK)
     assert floors(db)[task["task_id"]] == [6, "completed", 2, 2, "w1", 2, 1]
+    assert db.verify() == []
+
+
+def test_a_row_below_the_floor_leaves_with_its_week_and_moves_no_floor(db: Database) -> None:
+    task = running(db)
+    db.clock.advance(WEEK)
+    fail(db, task, retryable=False)
+    db.clock.advance(-WEEK)
+    db.conn.execute("select absurd.retry_task('q', %s)", (task["task_id"],))
+    db.clock.advance(2 * WEEK)
+    drop(db, MONDAY + WEEK)
+    before = floors(db)
+    drop(db, MONDAY + 2 * WEEK)
+
+    assert seqs(db, task["task_id"]) == []
+    assert floors(db) == before
+    assert db.verify() == []
+
+
+def test_a_task_that_left_nothing_has_no_floor(db: Database) -> None:
+    """Its purge went with its rows. Somebody else's child is not asked for its parent."""
+    gone, parent = running(db), running(db)
+    spawn(db, parent_task_id=str(parent["task_id"]), delay_seconds=100_000_000)
+    complete(db, gone)
+    purge(db)
+    db.clock.advance(WEEK)
+    drop(db, MONDAY + WEEK)
+
+    assert gone["task_id"] not in floors(db)
+    assert db.rows(DROPPED)[-1][0]["floors"] == len(floors(db)) == 2
+    assert db.verify() == []
+
+
+def test_what_stays_in_the_default_partition_keeps_its_tasks_without_a_floor(db: Database) -> None:
+    db.clock.set(MONDAY - timedelta(days=1))
+    old = spawn(db)
+    db.clock.set(T0 + 20 * WEEK)
+    new = spawn(db)
+    db.clock.set(T0)
+    inside = spawn(db)
+    db.clock.advance(WEEK)
+    drop(db, MONDAY + WEEK)
+
+    assert floors(db).keys() == {inside}
+    assert [seqs(db, t) for t in (old, new, inside)] == [[1], [1], []]
     assert db.verify() == []
 
 

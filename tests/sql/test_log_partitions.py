@@ -260,6 +260,17 @@ def test_a_partition_that_was_detached_is_found(db: Database) -> None:
         f"for values from ('{MONDAY + 3 * WEEK}') to ('{MONDAY + 4 * WEEK - timedelta(days=1)}')",
     )
     assert {name for name, _ in found(db)} == {"log_partition_is_there", "log_partition_is_ours"}
+    with expect_error("TW104", "partition absurd_event_log_2030w04 of the log was not made by Tollway"):
+        run(db, "select * from absurd.drop_log_before('2029-01-01')")
+
+
+def test_a_partition_that_was_renamed_is_found_and_not_dropped(db: Database) -> None:
+    ensure(db)
+    as_owner(db, "alter table absurd.absurd_event_log_2030w04 rename to guest")
+
+    assert {("log_partition_is_there", "absurd_event_log_2030w04"), ("log_partition_is_ours", "guest")} <= found(db)
+    with expect_error("TW104", "partition guest of the log was not made by Tollway"):
+        run(db, "select * from absurd.drop_log_before('2029-01-01')")
 
 
 @pytest.mark.parametrize("schema", ["absurd", "public"])

@@ -40,7 +40,9 @@ $$;
 
 -- _write_log_floors: where the log of each task begins that had rows in what goes and is there still, or has later rows. A task's rows
 -- are read by their index wherever they are: after a jump of the clock an older one may be in a later partition.
-create or replace function absurd._write_log_floors(p_relids oid[], p_to timestamptz, out tasks integer, out holes integer)
+create or replace function absurd._write_log_floors(
+  p_relids oid[], p_to timestamptz, out tasks integer, out holes integer, out floor_sum numeric
+)
 language plpgsql
 set search_path = pg_catalog, pg_temp
 set enable_hashjoin = off
@@ -50,7 +52,7 @@ begin
   with top as materialized (
     select l.task_id, max(l.seq) as seq, bool_or(l.to_state = 'purged') as purged
     from absurd.absurd_event_log l
-    where l.at < p_to and l.tableoid = any (p_relids) and l.task_id is not null
+    where l.at < p_to and l.tableoid = any (p_relids)
     group by l.task_id
   ), goes as (
     select t.task_id, t.seq, coalesce(f.seq, 0) as base
@@ -76,14 +78,17 @@ begin
     on conflict (task_id) do update
     set seq = excluded.seq, hash = excluded.hash, state = excluded.state, ends = f.ends + excluded.ends,
         retries = f.retries + excluded.retries, started_at = coalesce(f.started_at, excluded.started_at),
-        claim_epoch = coalesce(excluded.claim_epoch, f.claim_epoch),
-        attempt = case when excluded.claim_epoch is null then f.attempt else excluded.attempt end,
-        worker = case when excluded.claim_epoch is null then f.worker else excluded.worker end
+        (claim_epoch, attempt, worker) = (
+          select c.claim_epoch, c.attempt, c.worker
+          from (values (excluded.claim_epoch, excluded.attempt, excluded.worker), (f.claim_epoch, f.attempt, f.worker))
+            c(claim_epoch, attempt, worker)
+          order by c.claim_epoch desc nulls last limit 1)
   )
   select count(*), count(*) filter (where a.found <> a.wanted) into tasks, holes from facts a;
   -- nothing of these is left, and nobody asks for their end
   delete from absurd.log_floor f
   where f.state = 'purged' and not exists (select from absurd.task c where c.parent_task_id = f.task_id);
+  floor_sum := absurd._log_floor_sum();
 end
 $$;
 

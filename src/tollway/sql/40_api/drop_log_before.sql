@@ -53,9 +53,8 @@ begin
     return next;
   end loop;
 
-  -- the long part is over, and only who still writes what goes had to wait for it
+  -- The long part is over, and only who still writes what goes had to wait for it. To drop a partition locks the log itself.
   perform set_config('lock_timeout', '1s', true);
-  lock table only absurd.absurd_event_log in access exclusive mode;
   perform absurd._remove_log_partition(d.partition_name) from unnest(v_doomed) d;
   update absurd.schema_meta m set log_starts_at = greatest(m.log_starts_at, v_to) returning m.log_starts_at into v_to;
   perform absurd._ensure_log_partitions();
@@ -64,7 +63,7 @@ begin
   insert into absurd.absurd_event_log (event, login_role, set_role, application_name, via, detail, incarnation, xid, at)
   select 'log.dropped', a.login_role, a.set_role, a.application_name, a.via,
          jsonb_build_object('before', p_before, 'partitions', v_gone, 'log_starts_at', v_to,
-           'floors', v_floors.tasks, 'holes', v_floors.holes, 'floor_sum', absurd._log_floor_sum()),
+           'floors', v_floors.tasks, 'holes', v_floors.holes, 'floor_sum', v_floors.floor_sum),
          a.incarnation, a.xid, a.at
   from absurd._actor(v_context) a;
 end
