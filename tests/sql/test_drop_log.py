@@ -327,7 +327,7 @@ TAMPERED: dict[str, set[str]] = {
     "delete from absurd.log_floor where task_id = %s": {
         "log_drop_is_logged", "log_seq_is_dense", "checkpoint_epoch_was_current",
     },
-    "insert into absurd.log_floor (task_id, seq, state, ends, retries) select absurd.portable_uuidv7(), 1, 'purged', 0, 0 where %s is not null":
+    "insert into absurd.log_floor (task_id, seq, state, ends, retries) select gen_random_uuid(), 1, 'purged', 0, 0 where %s is not null":
         {"log_drop_is_logged"},
     "update absurd.schema_meta set log_starts_at = '2030-01-08' where %s is not null": {"log_drop_is_logged"},
     "delete from absurd.absurd_event_log where event = 'log.dropped' and %s is not null": {"log_drop_is_logged"},
@@ -390,7 +390,8 @@ def test_whatever_happens_and_whenever_the_log_is_dropped_verify_notices_the_rec
         try:
             act(db, pick)
         except psycopg.Error as refused:
-            assert refused.sqlstate in ("P0001", "AB001", "AB002", "TW101", "TW301"), refused
+            if refused.sqlstate not in ("P0001", "AB001", "AB002", "TW101", "TW301"):
+                raise
         db.clock.advance(timedelta(hours=pick.randrange(30)))
         if pick.random() < 0.2:
             db.conn.execute("select absurd.cleanup_tasks('q', %s)", (pick.choice((0, 300_000, 2_000_000)),))

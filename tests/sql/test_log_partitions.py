@@ -1,4 +1,4 @@
-"""The log's partitions: made ahead, a week each; no move fails for want of one; each is guarded as the log is, and verify() knows them all."""
+"""The log's partitions: a week each, made ahead; no move fails for want of one; each is guarded as the log is; verify() knows them all."""
 
 from __future__ import annotations
 
@@ -92,7 +92,9 @@ def test_the_partitions_are_made_by_a_worker_too(db: Database) -> None:
     db.conn.execute("reset role")
 
     assert len(db.rows(PARTITIONS, MONDAY)) == 5
-    assert db.rows("select distinct relowner::regrole::text from pg_class where relname like 'absurd_event_log_2030%%'") == [("tollway_owner",)]
+    assert db.rows("select distinct relowner::regrole::text from pg_class where relname like 'absurd_event_log_2030%%'") == [
+        ("tollway_owner",)
+    ]
 
 
 def test_who_reads_the_log_for_long_is_not_waited_for_and_nothing_is_left_half_made(db: Database) -> None:
@@ -287,7 +289,8 @@ def test_a_row_that_is_there_twice_in_two_partitions_is_found(db: Database) -> N
     ensure(db)
     task_id = spawn(db)
     columns = (
-        "queue_name, task_id, seq, workflow_run_id, run_id, attempt, claim_epoch, event, from_state, to_state, login_role, via, incarnation, xid"
+        "queue_name, task_id, seq, workflow_run_id, run_id, attempt, claim_epoch, event, from_state, to_state, login_role, via, "
+        "incarnation, xid"
     )
     later: datetime = T0 + WEEK
     db.conn.execute(

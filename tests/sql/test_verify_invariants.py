@@ -237,7 +237,9 @@ def test_altered_code_is_found_by_its_name(db: Database, invariant: str) -> None
 def test_every_invariant_of_the_sql_is_covered_here() -> None:
     folder = files("tollway") / "sql" / "30_internal"
     text = "".join(f.read_text() for f in folder.iterdir() if re.match(r"v[1-4]_", f.name))
-    names = set(re.findall(r"select '([a-z_]+)', [a-z]+\.?[a-z_]*(?:::text)?,", text)) | set(re.findall(r"select '([a-z_]+)', null, null", text))
+    names = set(re.findall(r"select '([a-z_]+)', [a-z]+\.?[a-z_]*(?:::text)?,", text)) | set(
+        re.findall(r"select '([a-z_]+)', null, null", text)
+    )
     fields = re.findall(r"^\s+\('(\w+)', (?:to_jsonb|t\.|case)", text, re.MULTILINE)
     kinds = re.findall(r"select '(\w+)', [^\n]*\n\s+md5|select '(\w+)', c\.relname, md5|select '(\w+)', [^\n]*, md5", text)
     kinds_found = {next(filter(None, k)) for k in kinds}

@@ -8,7 +8,7 @@ import pytest
 
 from tollway.worker import upkeep
 from tollway.workflow import Context, Tollway
-from worker.harness import Database, eventually, run, work_off, working
+from worker.harness import Database, eventually, run, working
 
 WEEKS = "select count(*) from absurd._log_partitions() where from_at >= '2031-01-06'"
 

@@ -24,7 +24,8 @@ PERIOD = 0.3
 SHARE = 5
 MOST_ROWS = 100_000
 PATIENCE = 10.0
-EVENTS = "select distinct t.event from absurd.transition t union select unnest(array['event.emitted', 'queue.dropped', 'log.dropped', 'repaired'])"
+EVENTS = """select distinct t.event from absurd.transition t
+            union select unnest(array['event.emitted', 'queue.dropped', 'log.dropped', 'repaired'])"""
 
 
 @app.callback()

@@ -30,8 +30,9 @@ class Upkeep:
         """Runs until cancelled."""
         try:
             while True:
+                made = await self._ensure()
                 # workers that began together do not come together
-                await asyncio.sleep((PERIOD if await self._ensure() else AFTER_A_FAILURE) * random.uniform(0.5, 1.0))
+                await asyncio.sleep((PERIOD if made else AFTER_A_FAILURE) * random.uniform(0.5, 1.0))
         finally:
             await self._link.close()
 
