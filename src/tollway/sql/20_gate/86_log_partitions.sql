@@ -15,16 +15,17 @@ as $$
   where h.inhparent = 'absurd.absurd_event_log'::regclass
 $$;
 
--- _guard_log_partition: a statement trigger of the log does not see who writes a partition by its own name.
+-- _guard_log_partition: a statement trigger of the log does not see who writes a partition by its own name. The beginning of the name
+-- stands in the statements, so that whoever reads them knows what else they cannot be about.
 create or replace function absurd._guard_log_partition(p_name text) returns void
 language plpgsql
 set search_path = pg_catalog, pg_temp
 as $$
 begin
-  execute format('create or replace trigger zzz_no_change before update or delete on absurd.%I
-                  for each statement execute function absurd._refuse_change()', p_name);
-  execute format('create or replace trigger zzz_no_truncate before truncate on absurd.%I
-                  for each statement execute function absurd._refuse_change()', p_name);
+  execute format('create or replace trigger zzz_no_change before update or delete on absurd.absurd_event_log_%s
+                  for each statement execute function absurd._refuse_change()', substr(p_name, 18));
+  execute format('create or replace trigger zzz_no_truncate before truncate on absurd.absurd_event_log_%s
+                  for each statement execute function absurd._refuse_change()', substr(p_name, 18));
   execute format('alter table absurd.%I enable always trigger zzz_no_change', p_name);
   execute format('alter table absurd.%I enable always trigger zzz_no_truncate', p_name);
 end
