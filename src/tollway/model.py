@@ -103,6 +103,16 @@ class CleanedQueue:
 
 
 @dataclass(frozen=True, slots=True)
+class DroppedPartition:
+    """A partition of the log that is gone: rows of `from_at` up to, not including, `to_at`."""
+
+    partition_name: str
+    from_at: datetime
+    to_at: datetime
+    rows_dropped: int
+
+
+@dataclass(frozen=True, slots=True)
 class Violation:
     """A row of verify(): which invariant, where, and what was found."""
 

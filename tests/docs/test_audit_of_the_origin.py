@@ -367,7 +367,7 @@ def _(db: Database) -> None:
 def _(db: Database) -> None:
     writers = {w.function for w in state_writes() if w.table == "absurd_event_log"}
     others = writers - trigger_functions(db)
-    assert others == {"_log_on_move", "_log_unanswered", "_repaired", "drop_queue"}
+    assert others == {"_log_on_move", "_log_unanswered", "_repaired", "drop_log_before", "drop_queue"}
     bodies = dict(pair for path in state_writes_in.SQL.rglob("*.sql") for pair in BODY.findall(path.read_text()))
     for name in others:
         (columns,) = re.findall(r"insert into absurd\.absurd_event_log \((.*?)\)", bodies[name], re.DOTALL)

@@ -17,7 +17,7 @@ from fuzz.surface import Function, declared
 from sql.helpers import T0
 
 TIMEOUT = "57014"
-PARTS = ("_verify_state", "_verify_records", "_verify_workflow_run", "_verify_log")
+PARTS = ("_verify_state", "_verify_records", "_verify_workflow_run", "_verify_log", "_verify_log_partitions")
 
 
 @dataclass(frozen=True, slots=True)

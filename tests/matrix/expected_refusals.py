@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Any
 
 from matrix.expected import COMPLETE, FAIL, RECORD, SAVE, SDK, SPAWN, q, run, waits
@@ -81,6 +82,7 @@ WITHOUT_EFFECT = (
     Row(("worker_sync",), "running", {"request": {"queue": Queue(), "ops": 1}}, refused="TW301"),
 )  # fmt: skip
 
+LONG_AGO = datetime(2020, 1, 1, tzinfo=UTC)
 # functions that read, or keep house: they move nothing, in a queue with a running task
 RUNNING: dict[str, Columns] = {
     "list_queues": {}, "get_queue_policy": q(), "get_task_result": q(task_id=Task()), "list_on_move": q(), "verify": {},
@@ -88,7 +90,8 @@ RUNNING: dict[str, Columns] = {
     "get_schema_version": {}, "current_time": {}, "portable_uuidv7": {}, "uuidv7_timestamp": {"id": Task()},
     "uuidv7_floor": {"ts": at(0)}, "week_bucket_utc": {"ts": at(0)}, "partition_week_tag": {"ts": at(0)},
     "retry_delay_seconds": {"strategy": '{"kind": "none"}', "attempt": 1}, "validate_queue_name": q(), "ensure_queue_tables": q(),
-    "ensure_partitions": q(), "list_detach_candidates": q(), "drop_detached_partition": {"partition_table": "t_none_001"},
+    "ensure_partitions": q(), "drop_log_before": {"before": LONG_AGO},
+    "list_detach_candidates": q(), "drop_detached_partition": {"partition_table": "t_none_001"},
     "run_id_of": {"task_id": Task(), "attempt": 1}, "task_id_of": {"run_id": Run()},
 }  # fmt: skip
 READS = tuple(Row((function,), "running", args) for function, args in RUNNING.items())

@@ -14,7 +14,9 @@ REPLICA = "a superuser, session_replication_role = replica"
 DENIED, VIEW, LEAVES, RECORD, MOVE = "42501", "TW103", "TW104", "TW102", "TW101"
 
 STATE_TABLES = ("task", "run", "checkpoint", "event", "wait", "workflow_run", "absurd_event_log")
-OTHER_TABLES = ("queues", "waiter", "follow_up", "on_move", "transition", "installed_code", "call_path", "schema_meta")
+OTHER_TABLES = (
+    "queues", "waiter", "follow_up", "on_move", "transition", "installed_code", "call_path", "schema_meta", "log_partition", "log_floor",
+)  # fmt: skip
 VIEWS = ("t_q", "r_q", "c_q", "e_q", "w_q")
 
 

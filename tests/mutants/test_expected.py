@@ -49,7 +49,8 @@ def test_nothing_is_missing_among_the_kinds(mutants: dict[str, Mutant]) -> None:
         for folder in ("20_gate", "30_internal", "40_api")
         for path in (ROOT / "src/tollway/sql" / folder).iterdir()
     ]
-    lines = [line.split("--")[0] for text in code for line in text.splitlines()]
+    # a statement that is built as a text is no place that is derived
+    lines = [line.split("--")[0] for text in code for line in text.splitlines() if "execute format('" not in line]
     count = {kind: sum(m.kind == kind for m in mutants.values()) for kind in STRICT}
 
     assert count["skip"] == sum(line.count("skip locked") for line in lines)

@@ -32,12 +32,16 @@ WAITS = """select pg_blocking_pids(%s),
   (select array_agg(l.relation::regclass::text) from pg_locks l where l.pid = %s and l.locktype = 'tuple')"""
 WIPE = """do $$
 declare
-  v_table text;
+  v_tables text[] := array(select g.tgrelid::regclass::text from pg_trigger g
+                           where g.tgname = 'zzz_no_truncate' and g.tgenabled = 'A' order by 1);
+  v_table  text;
 begin
-  foreach v_table in array array['task', 'run', 'checkpoint', 'event', 'wait', 'workflow_run', 'absurd_event_log'] loop
-    execute format('alter table absurd.%I disable trigger zzz_no_truncate', v_table);
-    execute format('truncate absurd.%I', v_table);
-    execute format('alter table absurd.%I enable always trigger zzz_no_truncate', v_table);
+  foreach v_table in array v_tables loop
+    execute format('alter table %s disable trigger zzz_no_truncate', v_table);
+  end loop;
+  truncate absurd.task, absurd.run, absurd.checkpoint, absurd.event, absurd.wait, absurd.workflow_run, absurd.absurd_event_log;
+  foreach v_table in array v_tables loop
+    execute format('alter table %s enable always trigger zzz_no_truncate', v_table);
   end loop;
   truncate absurd.follow_up;
   delete from absurd.queues;

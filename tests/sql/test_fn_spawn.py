@@ -255,3 +255,8 @@ def test_spawning_on_an_unknown_queue_is_a_missing_relation(db: Database, call: 
         run(db, f"select absurd.{call}", "nowhere")
     with expect_error("22004"):
         run(db, f"select absurd.{call}", None)
+
+
+def test_a_delay_smaller_than_a_double_can_be_is_none(db: Database) -> None:
+    assert spawn_row(db, delay_seconds="1e-999")["created"]
+    assert db.rows("select state, available_at = absurd.current_time() from absurd.task") == [("pending", True)]

@@ -6,6 +6,7 @@ The matrix comes from the catalog: a new function or relation without an expecta
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -29,6 +30,7 @@ FUNCTIONS: dict[str, set[str]] = {
             "claim_task", "claim_tasks", "complete_run", "fail_run", "schedule_run", "extend_claim", "heartbeat", "release_claims",
             "record_step",
             "set_task_checkpoint_state", "await_event", "worker_sync", "worker_idle", "worker_busy", "set_on_move",
+            "ensure_partitions",
         ],
         RUNS,
     ),
@@ -47,7 +49,7 @@ FUNCTIONS: dict[str, set[str]] = {
         [
             "create_queue", "drop_queue", "set_queue_policy", "ensure_queue_tables", "cleanup_tasks", "cleanup_events",
             "cleanup_all_queues", "retry_task", "repair", "remove_on_move",
-            "ensure_partitions", "list_detach_candidates", "drop_detached_partition", "schedule_detach_jobs", "enable_cron",
+            "drop_log_before", "list_detach_candidates", "drop_detached_partition", "schedule_detach_jobs", "enable_cron",
             "disable_cron",
         ],
         OPERATES,
@@ -57,7 +59,7 @@ FUNCTIONS: dict[str, set[str]] = {
 FROM_WITHIN = dict.fromkeys(["_named_queue", "_cron_lacks", "_require_cron", "_cron_scope"], OPERATES)
 READABLE = {
     "queues", "task", "run", "checkpoint", "event", "wait", "workflow_run", "absurd_event_log", "waiter", "follow_up", "installed_code",
-    "call_path", "on_move",
+    "call_path", "on_move", "log_partition", "log_floor", "absurd_event_log_default", "absurd_event_log of a week",
     "transition", "schema_migration", "schema_file", "schema_meta", "task_runtime_status", "workflow_overview",
     "t_q", "r_q", "c_q", "e_q", "w_q",
 }  # fmt: skip
@@ -124,7 +126,7 @@ def test_each_relation_is_read_by_readers_and_operators_and_written_by_nobody(db
                 assert reads is (role in (OPERATOR, READER)), (name, role)
             for right in WRITES:
                 assert not db.one("select has_table_privilege(%s, %s, %s)", role, relation, right), (name, role, right)
-    assert {name for name, _ in rows} - ONLY_IN_TESTS == READABLE
+    assert {re.sub(r"^absurd_event_log_\d+w\d\d$", "absurd_event_log of a week", name) for name, _ in rows} - ONLY_IN_TESTS == READABLE
 
 
 @pytest.mark.parametrize("role", ROLES)

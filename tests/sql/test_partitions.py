@@ -1,4 +1,4 @@
-"""absurd's functions for partitions: there are none here, so they check what they are given and have nothing to do."""
+"""absurd's functions for partitions: no queue has any of its own, so they check what they are given; the log's are made by one of them."""
 
 from __future__ import annotations
 
@@ -25,7 +25,8 @@ def test_a_queue_that_is_not_there_is_refused(db: Database, function: str) -> No
 
 
 @pytest.mark.parametrize("argument", ["", "null", "'p'", "'q'"])
-def test_there_is_nothing_to_make_or_to_detach(db: Database, argument: str) -> None:
+def test_there_is_nothing_to_make_twice_or_to_detach(db: Database, argument: str) -> None:
+    db.conn.execute("select absurd.ensure_partitions()")
     before = db.rows("select oid, relname from pg_class where relnamespace = 'absurd'::regnamespace order by 1")
 
     assert db.one(f"select absurd.ensure_partitions({argument})") == ""
@@ -63,7 +64,7 @@ def test_an_attached_partition_stays(db: Database) -> None:
     assert db.one("select to_regclass('absurd.t_old_627')") is not None
 
 
-@pytest.mark.parametrize("name", ["task", "run", "queues", "absurd_event_log"])
+@pytest.mark.parametrize("name", ["task", "run", "queues", "absurd_event_log", "log_floor"])
 def test_the_engines_own_tables_are_no_partitions(db: Database, name: str) -> None:
     with expect_error("TW304"):
         run(db, "select absurd.drop_detached_partition(%s)", name)

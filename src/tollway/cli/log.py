@@ -1,32 +1,36 @@
-"""`tollway log tail`: the audit log, live, and without a gap."""
+"""`tollway log tail | drop`: the audit log, live and without a gap; and how its old weeks leave."""
 
 from __future__ import annotations
 
 import time
+from dataclasses import asdict
 from typing import Annotated, Any
 
 import orjson
+import psycopg
 import typer
 
 from tollway.cli.database import check_queue, find_task, open_database
 from tollway.cli.options import AnyQueue, Dsn, Json
-from tollway.cli.output import OK, emit, note, say
+from tollway.cli.output import OK, UsageError, emit, note, say
 from tollway.cli.queries.logs import LogReader
 from tollway.cli.suggest import did_you_mean
+from tollway.client import Client
 
-app = typer.Typer(help="Read the audit log.", no_args_is_help=True)
+app = typer.Typer(help="Read the audit log, and drop its old weeks.", no_args_is_help=True)
 
 PERIOD = 0.3
 """Seconds between two looks; longer where a look takes long, so that watching costs little."""
 SHARE = 5
 MOST_ROWS = 100_000
 PATIENCE = 10.0
-EVENTS = "select distinct t.event from absurd.transition t union select unnest(array['event.emitted', 'queue.dropped', 'repaired'])"
+EVENTS = """select distinct t.event from absurd.transition t
+            union select unnest(array['event.emitted', 'queue.dropped', 'log.dropped', 'repaired'])"""
 
 
 @app.callback()
 def group() -> None:
-    """Read the audit log."""
+    """Read the audit log, and drop its old weeks."""
 
 
 @app.command("tail")
@@ -56,6 +60,33 @@ def tail(
                 note(f"note: {reader.held_back} newer rows are not shown yet: an older transaction is still open")
             return OK
         _follow(reader, as_json)
+    return OK
+
+
+@app.command("drop")
+def drop(
+    older_than: Annotated[str, typer.Option("--older-than", metavar="INTERVAL", help="Keep rows so long: '90 days', '1 year'.")],
+    dsn: Dsn = None,
+    as_json: Json = False,
+) -> int:
+    """Drop the weeks of the log that ended longer ago. Workers wait while that is done: for a moment.
+
+    It is given up when somebody reads or writes the log for long: run it again.
+    """
+    with open_database(dsn) as connection:
+        try:
+            moment = connection.execute("select absurd.current_time() - %s::text::interval", (older_than,)).fetchone()
+        except psycopg.DataError as error:
+            raise UsageError(f"{older_than!r} is no interval", "for example: --older-than '90 days'.") from error
+        assert moment is not None
+        gone = Client(connection).drop_log_before(moment[0])
+    for partition in gone:
+        if as_json:
+            emit(asdict(partition))
+        else:
+            say(f"{partition.partition_name}: {partition.rows_dropped} rows before {partition.to_at:%Y-%m-%d %H:%M %Z} removed")
+    if not gone and not as_json:
+        say("no week of the log is over for so long")
     return OK
 
 
@@ -94,4 +125,4 @@ def line_of(row: dict[str, Any]) -> str:
     at = row["at"].isoformat(timespec="milliseconds")
     move = f"{row['from_state'] or 'new'} -> {row['to_state']}" if row["to_state"] else orjson.dumps(row["detail"], default=str).decode()
     who = f"{row['worker']} epoch {row['claim_epoch']}" if row["worker"] else row["login_role"]
-    return f"{at}  {row['event']:<15} {move:<22} {row['task_id'] or '-'}  {row['queue_name']}  {who}  via {row['via']}"
+    return f"{at}  {row['event']:<15} {move:<22} {row['task_id'] or '-'}  {row['queue_name'] or '-'}  {who}  via {row['via']}"

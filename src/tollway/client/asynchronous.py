@@ -17,6 +17,7 @@ from tollway.model import (
     ClaimedTask,
     ClaimStatus,
     CleanedQueue,
+    DroppedPartition,
     MoveHook,
     QueuePolicy,
     Repair,
@@ -178,6 +179,10 @@ class AsyncClient:
     async def cleanup_all_queues(self, queue: str | None = None) -> list[CleanedQueue]:
         """One batch of clean-up for each queue, by its own policy."""
         return await self.call(maintenance.cleanup_all_queues(queue))
+
+    async def drop_log_before(self, before: datetime) -> list[DroppedPartition]:
+        """Drop the weeks of the log that ended by then; which went. Call it in a transaction of its own: until that ends, moves wait."""
+        return await self.call(maintenance.drop_log_before(before))
 
     async def set_on_move(
         self,

@@ -20,6 +20,7 @@ from tollway.model import (
     ClaimedTask,
     ClaimStatus,
     CleanedQueue,
+    DroppedPartition,
     MoveHook,
     QueuePolicy,
     Repair,
@@ -181,6 +182,10 @@ class Client:
     def cleanup_all_queues(self, queue: str | None = None) -> list[CleanedQueue]:
         """One batch of clean-up for each queue, by its own policy."""
         return self.call(maintenance.cleanup_all_queues(queue))
+
+    def drop_log_before(self, before: datetime) -> list[DroppedPartition]:
+        """Drop the weeks of the log that ended by then; which went. Call it in a transaction of its own: until that ends, moves wait."""
+        return self.call(maintenance.drop_log_before(before))
 
     def set_on_move(
         self,

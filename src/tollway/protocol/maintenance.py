@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from tollway.model import CleanedQueue, Repair, Violation
+from tollway.model import CleanedQueue, DroppedPartition, Repair, Violation
 from tollway.protocol.call import Call, nothing
 from tollway.protocol.codec import decode
 
@@ -23,6 +24,14 @@ def cleanup_all_queues(queue: str | None) -> Call[list[CleanedQueue]]:
         "select queue_name, tasks_deleted, events_deleted from absurd.cleanup_all_queues(%s)",
         (queue,),
         lambda rows: [CleanedQueue(*row) for row in rows],
+    )
+
+
+def drop_log_before(before: datetime) -> Call[list[DroppedPartition]]:
+    return Call(
+        "select partition_name, from_at, to_at, rows_dropped from absurd.drop_log_before(%s)",
+        (before,),
+        lambda rows: [DroppedPartition(*row) for row in rows],
     )
 
 

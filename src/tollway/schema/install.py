@@ -181,6 +181,7 @@ def _reinstall_code(connection: psycopg.Connection[tuple[object, ...]], release:
             (file.path, file.checksum),
         )
     execute("update absurd.schema_meta set test_clock = %s, tollway_version = %s", (with_clock, package_version("tollway")))
+    execute("select absurd._ensure_log_partitions()")
     execute("select absurd._record_installed_code()")
 
 

@@ -3,6 +3,7 @@
 claims  <- GroupCommit (one connection, one call in flight)  <- operations of all runs
 Leases  (own thread and connection) keeps the claims alive, and says which were lost
 Wakeup  (own connection) says when to look for work while there was none
+Upkeep  (a connection an hour) has the log's partitions made ahead
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ from tollway.worker.options import WorkerOptions
 from tollway.worker.orchestrator import Claim, Orchestrator
 from tollway.worker.shutdown import Signals
 from tollway.worker.unknown import UnknownNames
+from tollway.worker.upkeep import Upkeep
 from tollway.worker.wakeup import Wakeup
 from tollway.workflow import operations
 from tollway.workflow.business import Business
@@ -65,6 +67,7 @@ class Worker:
         )
         self._leases = Leases(dsn, queue=options.queue, lease=options.lease, lost=self._lost)
         self._wakeup = Wakeup(dsn, queue=options.queue, instance=self.instance, poll=self._look)
+        self._upkeep = Upkeep(dsn)
         self._services = Services(registry, Business(dsn, registry.connect))
         self._executor = ThreadPoolExecutor(options.concurrency, thread_name_prefix="tollway-sync")
         self._unknown = UnknownNames()
@@ -83,7 +86,10 @@ class Worker:
         loop = asyncio.get_running_loop()
         self._leases.start(loop)
         sender = asyncio.create_task(self._commit.run(), name="tollway group commit")
-        waker = asyncio.create_task(self._wakeup.run(), name="tollway wake-up")
+        besides = {
+            asyncio.create_task(self._wakeup.run(), name="tollway wake-up"),
+            asyncio.create_task(self._upkeep.run(), name="tollway upkeep"),
+        }
         log.info(
             "worker %s takes tasks of queue %s: %s",
             self.name,
@@ -97,7 +103,7 @@ class Worker:
             else:
                 await self._work(sender)
         finally:
-            await self._shut_down(sender, waker)
+            await self._shut_down(sender, besides)
 
     def drain(self) -> None:
         """Take nothing new; `run` ends when what runs has ended, or when the grace period is over."""
@@ -268,11 +274,12 @@ class Worker:
             for waiter in (empty, hurry, drain):
                 waiter.cancel()
 
-    async def _shut_down(self, sender: asyncio.Task[None], waker: asyncio.Task[None]) -> None:
+    async def _shut_down(self, sender: asyncio.Task[None], besides: set[asyncio.Task[None]]) -> None:
         self._draining.set()
         self._give_back_waiting()
-        waker.cancel()
-        await asyncio.wait({waker})
+        for task in besides:
+            task.cancel()
+        await asyncio.wait(besides)
         for run in self._running.values():
             run.release()
         if self._running:

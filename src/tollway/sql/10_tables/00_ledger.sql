@@ -15,6 +15,7 @@ create table absurd.schema_meta (
   test_clock      boolean not null default false,
   tollway_version text not null default '',
   installed_at    timestamptz not null default clock_timestamp(),
+  log_starts_at   timestamptz not null default '-infinity',   -- older rows of the log may have left through drop_log_before
   one_row         boolean not null default true primary key check (one_row)
 );
 insert into absurd.schema_meta default values;

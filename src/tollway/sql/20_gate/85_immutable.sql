@@ -7,8 +7,8 @@ as $$
 begin
   raise exception '% on absurd.% is refused', tg_op, tg_table_name
     using errcode = case when tg_op in ('DELETE', 'TRUNCATE') then 'TW104' else 'TW102' end,
-          hint = case tg_table_name
-            when 'absurd_event_log' then 'The log is only appended to, by the gate.'
+          hint = case left(tg_table_name, 16)   -- a partition of the log begins with its name
+            when 'absurd_event_log' then 'The log is only appended to, by the gate; old partitions leave through absurd.drop_log_before.'
             when 'checkpoint' then 'A checkpoint never changes; rows leave with their task, through absurd.cleanup_tasks.'
             when 'run' then 'An ended attempt never changes; rows leave with their task, through absurd.cleanup_tasks.'
             else 'Rows leave only through absurd.cleanup_tasks, absurd.cleanup_events and absurd.drop_queue.' end;

@@ -69,5 +69,7 @@ begin
   loop
     execute format('alter table absurd.%I enable always trigger %I', v_trigger.relname, v_trigger.tgname);
   end loop;
+  perform absurd._guard_log_partition(p.partition_name)
+  from absurd.log_partition p where to_regclass(format('absurd.%I', p.partition_name)) is not null;
 end
 $$;

@@ -89,7 +89,7 @@ begin
         case when p_whole then 'whole number' else 'number' end, p_min::numeric, p_max::numeric, left(p_value::text, 100)
       using errcode = 'TW301', hint = format('Give %s in that range, or leave it out.', p_field);
   end if;
-  return v_text::double precision;
+  return round(v_text::numeric, 300)::double precision;   -- what is smaller than a double can be is none
 end
 $$;
 

@@ -35,6 +35,7 @@ as $$
   from absurd.task t
   where t.parent_task_id is not null and not exists (select from absurd.task p where p.task_id = t.parent_task_id)
     and not exists (select from absurd.absurd_event_log l where l.task_id = t.parent_task_id and l.to_state = 'purged')
+    and not exists (select from absurd.log_floor f where f.task_id = t.parent_task_id and f.state = 'purged')
   union all
   select 'no_lease_beyond_grace', t.queue_name, t.task_id, jsonb_build_object('lease', t.claim_expires_at, 'worker', t.claimed_by)
   from absurd.task t

@@ -28,9 +28,12 @@ as $$
   select 'checkpoint_epoch_was_current', c.queue_name, c.task_id,
          jsonb_build_object('step', c.checkpoint_name, 'attempt', c.attempt, 'claim_epoch', c.claim_epoch)
   from absurd.checkpoint c join absurd.task t on t.task_id = c.task_id
-  where c.claim_epoch < 1 or not exists (
+  where c.claim_epoch < 1 or (not exists (
     select from absurd.absurd_event_log l
     where l.task_id = c.task_id and l.event = 'run.claimed' and l.claim_epoch = c.claim_epoch and l.attempt = c.attempt)
+    -- of the claims that left with the log, the last is known
+    and not exists (
+      select from absurd.log_floor f where f.task_id = c.task_id and f.claim_epoch >= c.claim_epoch and f.attempt >= c.attempt))
   union all
   select 'wait_belongs_to_a_sleeping_task', w.queue_name, w.task_id, jsonb_build_object('step', w.step_name, 'state', t.state)
   from absurd.wait w left join absurd.task t on t.task_id = w.task_id

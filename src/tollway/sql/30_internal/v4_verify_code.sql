@@ -3,6 +3,7 @@
 -- _code: what the schema is made of, with a checksum of each: functions, triggers, rules, policies, constraints, indexes,
 -- columns, tables, views and moves. A rule or a policy needs no trigger's leave: it can lose a log row and say nothing. A queue's
 -- views come and go with the queue; a table called as a partition is one that was restored from a database of absurd's.
+-- What a partition of the log has is summed as if it were the default one's.
 create or replace function absurd._code() returns table (kind text, identity text, checksum text)
 language sql stable
 set search_path = pg_catalog, pg_temp
@@ -22,8 +23,10 @@ as $$
   from pg_constraint o join pg_class c on c.oid = o.conrelid
   where c.relnamespace = 'absurd'::regnamespace and o.contype in ('c', 'p', 'u', 'f', 'x')
   union all
-  select 'index', c.relname, md5(pg_get_indexdef(c.oid) || i.indisvalid)
-  from pg_index i join pg_class c on c.oid = i.indexrelid
+  select 'index', c.relname, md5(case when t.relispartition then replace(d.text, t.relname, 'absurd_event_log_default') else d.text end
+                                 || i.indisvalid)
+  from pg_index i join pg_class c on c.oid = i.indexrelid join pg_class t on t.oid = i.indrelid
+  cross join lateral (select pg_get_indexdef(c.oid) as text) d
   where c.relnamespace = 'absurd'::regnamespace
   union all
   select 'rule', format('%s.%s', c.relname, r.rulename), md5(concat_ws('|', pg_get_ruledef(r.oid), r.ev_enabled))
@@ -62,8 +65,22 @@ as $$
 begin
   delete from absurd.installed_code;
   delete from absurd.call_path;   -- line numbers have moved
-  insert into absurd.installed_code (kind, identity, checksum) select c.kind, c.identity, c.checksum from absurd._code() c;
+  insert into absurd.installed_code (kind, identity, checksum)
+  select c.kind, c.identity, c.checksum from absurd._code() c where c.identity !~ '^absurd_event_log_\d';   -- those come and go
 end
+$$;
+
+-- _expected_code: what was installed, and for each partition of the log what the default one has.
+create or replace function absurd._expected_code() returns table (kind text, identity text, checksum text)
+language sql stable
+set search_path = pg_catalog, pg_temp
+as $$
+  select i.kind, i.identity, i.checksum from absurd.installed_code i
+  union all
+  select i.kind, replace(i.identity, 'absurd_event_log_default', p.partition_name), i.checksum
+  from absurd.installed_code i
+  join absurd._log_partitions() p on p.partition_name <> 'absurd_event_log_default'
+  where starts_with(i.identity, 'absurd_event_log_default')
 $$;
 
 create or replace function absurd._verify_code()
@@ -73,14 +90,14 @@ set search_path = pg_catalog, pg_temp
 as $$
   select coalesce(i.kind, c.kind) || case when c.kind is null then '_is_there' when i.kind is null then '_is_ours' else '_is_unaltered' end,
          null::text, null::uuid, jsonb_build_object('name', coalesce(i.identity, c.identity))
-  from absurd.installed_code i
+  from absurd._expected_code() i
   full join absurd._code() c on c.kind = i.kind and c.identity = i.identity
   where i.checksum is distinct from c.checksum
   union all
   select 'trigger_is_enabled_always', null, null, jsonb_build_object('name', format('%s.%s', c.relname, g.tgname), 'enabled', g.tgenabled)
   from pg_trigger g join pg_class c on c.oid = g.tgrelid
-  where c.relnamespace = 'absurd'::regnamespace and c.relkind = 'r' and not g.tgisinternal and g.tgenabled <> 'A'
-    and exists (select from absurd.installed_code i where i.kind = 'trigger' and i.identity = format('%s.%s', c.relname, g.tgname))
+  where c.relnamespace = 'absurd'::regnamespace and c.relkind in ('r', 'p') and not g.tgisinternal and g.tgenabled <> 'A'
+    and exists (select from absurd._expected_code() i where i.kind = 'trigger' and i.identity = format('%s.%s', c.relname, g.tgname))
   union all
   select 'table_has_no_partitions', null, null, jsonb_build_object('table', h.inhparent::regclass, 'partition', h.inhrelid::regclass)
   from pg_inherits h join pg_class c on c.oid = h.inhparent

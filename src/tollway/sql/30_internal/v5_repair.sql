@@ -5,7 +5,9 @@ set search_path = pg_catalog, pg_temp
 as $$
 declare
   v_run     absurd.workflow_run;
-  v_started timestamptz := (select min(l.at) from absurd.absurd_event_log l where l.task_id = p_task.task_id and l.event = 'run.claimed');
+  v_started timestamptz := coalesce(
+    (select f.started_at from absurd.log_floor f where f.task_id = p_task.task_id),
+    (select min(l.at) from absurd.absurd_event_log l where l.task_id = p_task.task_id and l.event = 'run.claimed'));
 begin
   insert into absurd.workflow_run as w (
     workflow_run_id, external_id, workflow_name, workflow_version, workflow_hash, status, absurd_queue, absurd_run_id, inputs, result,

@@ -1,5 +1,5 @@
 -- list_detach_candidates: the partitions that may be detached. There are none: no queue has partitions of its own, and
--- what is old leaves through cleanup_tasks.
+-- what is old leaves through cleanup_tasks, and of the log through drop_log_before.
 --
 -- Called by  operator, cron
 -- Locks      nothing

@@ -26,11 +26,12 @@ begin
       using errcode = 'AB003', hint = 'kind is none, fixed or exponential; see base_seconds, factor and max_seconds.';
   end if;
   if v_kind = 'fixed' then
-    return coalesce((p_strategy ->> 'base_seconds')::double precision, 60);
+    return coalesce(round((p_strategy ->> 'base_seconds')::numeric, 300)::double precision, 60);
   elsif v_kind = 'exponential' then
-    v_base := coalesce((p_strategy ->> 'base_seconds')::double precision, 30);
-    v_factor := coalesce((p_strategy ->> 'factor')::double precision, 2);
-    v_max := coalesce((p_strategy ->> 'max_seconds')::double precision, 86400);
+    -- rounded, and the factor bounded, to what a double can hold: others are refused by its input
+    v_base := coalesce(round((p_strategy ->> 'base_seconds')::numeric, 300)::double precision, 30);
+    v_factor := least(round(coalesce((p_strategy ->> 'factor')::numeric, 2), 300), 1e300)::double precision;
+    v_max := coalesce(round((p_strategy ->> 'max_seconds')::numeric, 300)::double precision, 86400);
     if v_base = 0 then
       return 0;
     end if;

@@ -15,5 +15,6 @@ as $$
   union all select * from absurd._verify_records()
   union all select * from absurd._verify_workflow_run()
   union all select * from absurd._verify_log()
+  union all select * from absurd._verify_log_partitions()
   union all select * from absurd._verify_code()
 $$;
