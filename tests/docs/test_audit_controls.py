@@ -103,7 +103,7 @@ def test_with_this_text_the_sentence_is_false(
 @pytest.mark.parametrize(
     ("number", "function", "text", "instead"),
     [
-        (3, "_sync_end", "'run.completed'", "'run.failed'"),
+        (3, "_sync_complete", "'run.completed'", "'run.failed'"),
         (5, "_gate_project", "where n.parent_task_id is null;", ";"),
         (8, "_await", "outcome := 'event';", "outcome := 'suspended';"),
         (14, "_fail_outcome", "'run.retried'", "'run.released'"),

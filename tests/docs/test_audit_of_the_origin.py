@@ -343,6 +343,7 @@ def _(db: Database) -> None:
     assert re.findall(r"^(?!--)[^'\n]*\b(?:truncate|copy)\s+(?:only\s+)?absurd\b", text, re.IGNORECASE | re.MULTILINE) == []
     assert {name for name, body in BODY.findall(text) if re.search(r"\bexecute\b", body)} == {
         "_create_queue_views", "_drop_queue_views", "drop_detached_partition",
+        "_make_log_partition", "_guard_log_partition", "_doomed_log_partitions", "_remove_log_partition", "drop_log_before",
     }  # fmt: skip
 
 
