@@ -51,6 +51,7 @@ check: setup ## lint, format, types, layers, budgets, SQL headers
 	$(BIN)/python tools/generate_cli_reference.py --check
 	$(BIN)/python tools/generate_reference.py --check
 	$(BIN)/python tools/generate_rule_pages.py --check
+	$(BIN)/python bench/page.py --check
 
 model: setup ## the engine beside a model of its specification: 200 examples of 60 steps, and each mechanism taken out; prints its seed
 	TOLLWAY_MODEL_EXAMPLES=$${TOLLWAY_MODEL_EXAMPLES:-200} $(BIN)/python -m pytest -n 0 -s tests/model

@@ -9,12 +9,13 @@ from harness.bed import Bed
 from harness.samples import Sample
 
 LOG = r"(  get diagnostics v_context.*?where n\.moved;\n)"
-WAKING = r"(  perform absurd\._wake_awaiters.*?perform absurd\._notify_idle[^\n]*\n)"
+WAKING = r"(  if v_over is not null then\n.*?perform absurd\._notify_idle[^\n]*\n  end if;\n)"
+RUN = "\n    insert into absurd.workflow_run"
 SKIPPED = r"  if false then\n\1  end if;\n"
 EDITS: dict[str, tuple[tuple[str, str], ...]] = {
     "whole": (),
     "without the log": ((LOG, SKIPPED),),
-    "without workflow_run": ((r"if tg_op = 'INSERT' then", "if false then"), (r"elsif v_roots > 0 then", "elsif false then")),
+    "without workflow_run": ((r"if tg_op = 'INSERT' then" + RUN, "if false then" + RUN), (r"elsif v_roots > 0 then", "elsif false then")),
     "without the ended attempts": ((r"if v_ended is not null then", "if false then"),),
     "without waking": ((WAKING, SKIPPED),),
 }

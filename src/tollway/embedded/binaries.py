@@ -62,7 +62,7 @@ class Binaries:
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
-                **self._identity(),
+                **self.identity(),
                 cwd="/",
                 env={**os.environ, "LC_ALL": "C.UTF-8"},
                 timeout=timeout,
@@ -71,7 +71,7 @@ class Binaries:
             output.seek(0)
             return subprocess.CompletedProcess(done.args, done.returncode, output.read(), "")
 
-    def _identity(self) -> dict[str, Any]:
+    def identity(self) -> dict[str, Any]:
         """The user with its own group and no further one: with root's it could not pass folders that others may."""
         if self.user is None:
             return {}

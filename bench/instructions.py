@@ -1,0 +1,105 @@
+"""Instructions that PostgreSQL executes for one call: a number that other work on the machine does not change.
+
+    python bench/instructions.py [CALL ...]
+
+A single-user server runs under valgrind's callgrind, once with few calls and once with more; the difference is what a call costs, warm.
+Needs valgrind. It counts no waiting and no disk: for those there is run.py.
+"""
+
+from __future__ import annotations
+
+import argparse
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import psycopg
+
+from tollway.embedded import EmbeddedPostgres
+from tollway.embedded.binaries import Binaries
+from tollway.embedded.throwaway import throwaway_folder
+from tollway.schema import install
+
+WARM = 20
+TASK = '{"task_name": "noop", "params": {"number": 1}, "options": {"max_attempts": 5}}'
+BULK = f"select count(*) from absurd.spawn_tasks('q', (select jsonb_agg('{TASK}'::jsonb) from generate_series(1, @)))"
+REQUEST = '"queue": "q", "worker": "w", "instance": "00000000-0000-4000-8000-000000000001", "call": 1, "resend": false, "brief": true'
+CLAIM = "select absurd.worker_sync('{" + REQUEST + ', "ops": [], "claim": {"qty": @, "lease": 60}}\'::jsonb)'
+COMPLETE = (
+    "select absurd.worker_sync('{"
+    + REQUEST
+    + """, "claim": null}'::jsonb || jsonb_build_object('ops', jsonb_build_array(
+    jsonb_build_object('n', 0, 'op', 'complete', 'epoch', 1, 'result', 1, 'task_id',
+      (select task_id from absurd.task where state = 'running' order by claim_expires_at limit 1)))))"""
+)
+
+
+def of(text: str, number: int) -> str:
+    return text.replace("@", str(number))
+
+
+CALLS: dict[str, tuple[int, list[str], str]] = {
+    # calls counted, what is done before, the call
+    "start": (30, [], "select * from absurd.spawn_task('q', 'noop', '{\"number\": 1}', '{\"max_attempts\": 5}')"),
+    "start 200": (4, [], of(BULK, 200)),
+    "idle look": (30, [], of(CLAIM, 220)),
+    "claim one": (30, [of(BULK, 80)], of(CLAIM, 1)),
+    "complete one": (30, [of(BULK, 80), "select count(*) from absurd.claim_task('q', 'w', 600, 80)"], COMPLETE),
+}
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("calls", nargs="*", metavar="CALL", help=f"default: all of {', '.join(CALLS)}")
+    chosen = parser.parse_args().calls or list(CALLS)
+    if unknown := set(chosen) - set(CALLS):
+        parser.error(f"no such call: {', '.join(sorted(unknown))}")
+    valgrind = shutil.which("valgrind")
+    if valgrind is None:
+        parser.error("valgrind is not installed (Debian: apt install valgrind)")
+    with tempfile.TemporaryDirectory(dir=throwaway_folder()) as folder:
+        made = Path(folder) / "made"
+        with EmbeddedPostgres(made) as server:
+            install(server.dsn)
+            with psycopg.connect(server.dsn, autocommit=True) as connection:
+                connection.execute("select absurd.create_queue('q')")
+                connection.execute("vacuum analyze")
+        for name in chosen:
+            number, before, call = CALLS[name]
+            few, many = (_counted(valgrind, made, before, call, calls) for calls in (WARM, WARM + number))
+            print(f"{name:14} {(many - few) // number:>12,} instructions", flush=True)
+    return 0
+
+
+def _counted(valgrind: str, made: Path, before: list[str], call: str, calls: int) -> int:
+    """Of a whole run, in a copy of the database."""
+    copy = made.with_name("copy")
+    shutil.rmtree(copy, ignore_errors=True)
+    shutil.copytree(made, copy, copy_function=shutil.copy2)
+    binaries = Binaries.find(18)
+    if binaries.user is not None:
+        for path in (copy, *copy.rglob("*")):
+            shutil.chown(path, binaries.user)
+        binaries.own(copy)
+    script = [*before, f"prepare call as {call}", *["execute call"] * calls]
+    server = (str(binaries.path / "postgres"), "--single", "-F", "-j", "-D", str(copy), "postgres")
+    done = subprocess.run(
+        [valgrind, "--tool=callgrind", "--callgrind-out-file=/dev/null", *server],
+        input="".join(" ".join(statement.split()) + ";\n\n" for statement in script),
+        capture_output=True,
+        text=True,
+        cwd="/",
+        check=False,
+        **binaries.identity(),
+    )
+    found = re.search(r"Collected : (\d+)", done.stderr)
+    if found is None or "ERROR:" in done.stdout + done.stderr:
+        raise SystemExit(f"the server did not run the calls:\n{done.stdout[-2000:]}\n{done.stderr[-2000:]}")
+    return int(found[1])
+
+
+if __name__ == "__main__":
+    sys.exit(main())
