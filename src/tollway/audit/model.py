@@ -124,6 +124,8 @@ class Trigger:
     enabled: Literal["O", "A", "R", "D"] = "O"
     constraint: bool = False
     deferred: bool = False
+    deferrable: bool = False
+    """SET CONSTRAINTS may move it between the end of the statement and COMMIT."""
     origin: str = TOP_LEVEL
     """The routine that creates it, for triggers made by dynamic SQL."""
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 from tollway.audit.facts.binding import select_items
-from tollway.audit.facts.catalog import Body, Catalog, Table
-from tollway.audit.facts.routines import language_of, read_routine, read_tree, schemas
+from tollway.audit.facts.catalog import Body, Catalog, Rule, Table
+from tollway.audit.facts.routines import language_of, read_routine, read_tree, schemas, sets_replica
 from tollway.audit.facts.tables import alter_table, create_table, labels_of
 from tollway.audit.facts.triggers import create_trigger
 from tollway.audit.load.code import join
@@ -127,8 +127,17 @@ def _type(written: str) -> str:
 
 def _rule(stmt: Statement, catalog: Catalog, at: int) -> Body | None:
     name, _ = name_at(stmt.tokens, at)
+    relation = event = ""
     for i, token in enumerate(stmt.tokens):
-        if token.word == "do" and token.kind == "name":
+        if token.word == "on" and token.kind == "name" and not event:
+            event = stmt.word(i + 1)
+        elif token.word == "to" and token.kind == "name" and not relation:
+            written, _ = name_at(stmt.tokens, i + 1)
+            table = catalog.table(written)
+            relation = table.name if table else catalog.qualify(written)
+        elif token.word == "do" and token.kind == "name":
+            rule = Rule(name, relation, event, stmt.word(i + 1) == "instead", stmt.code.span(0, len(stmt.code.text)))
+            catalog.rules[relation, name] = rule
             span = stmt.code.span(0, len(stmt.code.text))
             at = i + 1 + (stmt.word(i + 1) in ("also", "instead"))
             several = stmt.word(at) == "("
@@ -157,11 +166,8 @@ def _do(stmt: Statement, catalog: Catalog) -> Body | None:
 
 def _drop(stmt: Statement, catalog: Catalog) -> None:
     kind, at = _kind(stmt)
-    if kind == "trigger":
-        name, after = name_at(stmt.tokens, at)
-        relation, _ = name_at(stmt.tokens, after + 1)
-        for key in [k for k in catalog.triggers if k[1] == name and same_relation(k[0], relation)]:
-            del catalog.triggers[key]
+    if kind in ("trigger", "rule"):
+        _drop_from_table(stmt, catalog, kind, at)
         return
     for start, stop in commas(stmt.tokens, at, len(stmt.tokens)):
         name, after = name_at(stmt.tokens, start)
@@ -177,10 +183,26 @@ def _drop(stmt: Statement, catalog: Catalog) -> None:
                 _drop_table(catalog, table)
 
 
+def _drop_from_table(stmt: Statement, catalog: Catalog, kind: str, at: int) -> None:
+    """DROP TRIGGER and DROP RULE: `name ON table`."""
+    name, after = name_at(stmt.tokens, at)
+    relation, _ = name_at(stmt.tokens, after + 1)
+    hung: dict[tuple[str, str], object] = dict(catalog.triggers if kind == "trigger" else catalog.rules)
+    for key in [k for k in hung if k[1] == name and same_relation(k[0], relation)]:
+        if kind == "trigger":
+            del catalog.triggers[key]
+        else:
+            del catalog.rules[key]
+            catalog.bodies.pop(f"rule {name}/0", None)
+
+
 def _drop_table(catalog: Catalog, name: str) -> None:
     catalog.tables.pop(name, None)
     for key in [k for k in catalog.triggers if same_relation(k[0], name)]:
         del catalog.triggers[key]
+    for rule in [k for k in catalog.rules if same_relation(k[0], name)]:
+        del catalog.rules[rule]
+    catalog.references[:] = [r for r in catalog.references if not same_relation(r[0], name)]
     catalog.fk_actions[:] = [f for f in catalog.fk_actions if not same_relation(f.relation, name)]
 
 
@@ -232,6 +254,9 @@ def _alter_routine(stmt: Statement, catalog: Catalog, name: str, after: int) -> 
     elif stmt.word(after) == "set" and stmt.word(after + 1) == "search_path":
         for body in [b for b in catalog.bodies.values() if b.routine.name == catalog.qualify(name)]:
             body.routine = replace(body.routine, search_path=", ".join(schemas(stmt, after + 3)))
+    elif "session_replication_role" in [t.word for t in stmt.tokens[after:]] or [t.word for t in stmt.tokens[after:]] == ["reset", "all"]:
+        for body in [b for b in catalog.bodies.values() if b.routine.name == catalog.qualify(name)]:
+            body.replica = bool(sets_replica(stmt, after))
 
 
 def _alter_type(stmt: Statement, catalog: Catalog, name: str, after: int) -> None:

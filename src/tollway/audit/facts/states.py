@@ -111,7 +111,7 @@ def infer(catalog: Catalog, writes: Iterable[Write]) -> list[State]:
                 literal[write.relation, name].add(value)
     found: list[State] = []
     for table in catalog.tables.values():
-        if table.view or (table.parent and not table.columns):
+        if table.view or ((table.parent or table.was) and not table.columns):
             continue
         for column in table.columns.values():
             moved = any(column.name in names for relation, names in updated.items() if same_relation(table.name, relation))
@@ -127,7 +127,9 @@ def _unseen_tables(catalog: Catalog, updated: dict[str, set[str]], literal: dict
     found = []
     for relation, names in updated.items():
         table = catalog.table(relation)
-        if "*" not in short(relation).replace("*", "", 1) and (table is None or not (table.columns or table.parent or table.view)):
+        if "*" not in short(relation).replace("*", "", 1) and (
+            table is None or not (table.columns or table.parent or table.was or table.view)
+        ):
             found += [State(relation, n) for n in sorted(names) if _NAME.fullmatch(n) and not _PAST.match(n) and literal.get((relation, n))]
     return found
 
@@ -198,12 +200,12 @@ def _defaults(write: Write, touched: Sequence[str], parents: Sequence[str], cata
 
 
 def lineage(name: str, catalog: Catalog) -> list[str]:
-    """A relation and the tables that it is a partition or child of."""
+    """A relation and the tables that it is, or was, a partition or child of: it has their columns, and rows that came by them."""
     found = [name]
     table = catalog.table(name)
-    while table is not None and table.parent and table.parent not in found:
-        found.append(table.parent)
-        table = catalog.table(table.parent)
+    while table is not None and (above := table.parent or table.was) and above not in found:
+        found.append(above)
+        table = catalog.table(above)
     return found
 
 

@@ -269,7 +269,7 @@ class Walker:
     def script(self, text: Code, guards: tuple[str, ...], node: Node | None, kind: CallKind, env: Env | None = None) -> None:
         """Statements that a string carries; `env` is what its parameters hold."""
         for stmt in split(text):
-            body = apply(stmt, self.catalog, self.owner) if stmt.word(0) in _SEEN_HEADS else None
+            body = apply(stmt, self.catalog, self.owner) if _taken(stmt) else None
             if body is not None:
                 self.queue.append(body)
                 if stmt.word(0) == "do":
@@ -283,7 +283,7 @@ class Walker:
         """Everything one statement or expression does by itself."""
         if not stmt.tokens:
             return
-        if not control and kind == "direct" and stmt.word(0) in _SEEN_HEADS and self.owner != TOP_LEVEL:
+        if not control and kind == "direct" and _taken(stmt) and self.owner != TOP_LEVEL:
             body = apply(stmt, self.catalog, self.owner)
             if body is not None:
                 self.queue.append(body)
@@ -372,6 +372,11 @@ class Walker:
             if not text.text.strip().startswith(HOLE):
                 self.script(text, guards, node, "dynamic")
         self.owner = TOP_LEVEL
+
+
+def _taken(stmt: Statement) -> bool:
+    """Does the schema have what a routine makes or alters? What it drops may be there still: nobody may ever call it."""
+    return stmt.word(0) in _SEEN_HEADS and (stmt.word(0) != "drop" or stmt.word(1) == "trigger")
 
 
 def _attach(node: Node | None, fact: object) -> None:

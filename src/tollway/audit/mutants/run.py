@@ -22,10 +22,10 @@ Check = Callable[[str], str]
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What became of a mutant. `survived` is what nobody noticed, `invalid` what could not be put in place."""
+    """What became of a mutant. `survived` is what nobody noticed (with `both`: not everybody), `invalid` what could not be put in place."""
 
     mutant: Mutant
-    how: Literal["verdict", "check", "survived", "invalid"]
+    how: Literal["verdict", "check", "both", "survived", "invalid"]
     detail: str = ""
 
 
@@ -71,7 +71,7 @@ def mutate(config: Config, dsn: str, check: Check | None, only: str = "", both: 
         shown.append("baseline: the check passes")
         for mutant, outcome in outcomes.items():
             if outcome.how == "survived" or (both and outcome.how == "verdict"):
-                outcomes[mutant] = _checked(dsn, name, mutant, check)
+                outcomes[mutant] = _checked(dsn, name, outcome, check)
     return shown, list(outcomes.values())
 
 
@@ -106,26 +106,30 @@ def _compared(baseline: Analysis, broken: Analysis, mutant: Mutant) -> Outcome:
     return Outcome(mutant, "verdict", ", ".join(found)) if found else Outcome(mutant, "survived")
 
 
-def _checked(dsn: str, name: str, mutant: Mutant, check: Check) -> Outcome:
+def _checked(dsn: str, name: str, before: Outcome, check: Check) -> Outcome:
+    """The check on a copy with the mutant in place. What the verdicts said of it `before` is told too."""
+    mutant, turned = before.mutant, before.how == "verdict"
     with scratch(dsn, name) as copy:
         with connect(copy) as connection:
             connection.execute(mutant.sql)
             if not _in_place(connection, mutant):
                 return Outcome(mutant, "invalid", "the catalog of the copy does not show it")
         failed = check(copy)
-    return Outcome(mutant, "check", failed.splitlines()[-1]) if failed else Outcome(mutant, "survived")
+    if not failed:
+        return Outcome(mutant, "survived", f"the check passes, though a verdict turned: {before.detail}" if turned else "")
+    return Outcome(mutant, "both" if turned else "check", failed.splitlines()[-1])
 
 
 def render(shown: Sequence[str], outcomes: Sequence[Outcome]) -> str:
     """Survivors first."""
-    order = {"survived": 0, "invalid": 1, "check": 2, "verdict": 3}
+    order = {"survived": 0, "invalid": 1, "check": 2, "verdict": 3, "both": 4}
     lines = [*shown]
     lines += [_line(o) for o in sorted(outcomes, key=lambda o: (order[o.how], str(o.mutant)))]
-    caught = sum(o.how in ("check", "verdict") for o in outcomes)
+    caught = sum(o.how in ("check", "verdict", "both") for o in outcomes)
     lines.append(f"{caught} of {len(outcomes)} mutants caught, {sum(o.how == 'invalid' for o in outcomes)} could not be put in place")
     return "\n".join(lines)
 
 
 def _line(outcome: Outcome) -> str:
-    how = outcome.how.upper() if outcome.how in ("survived", "invalid") else outcome.how
+    how = {"both": "verdict and check"}.get(outcome.how, outcome.how.upper() if outcome.how in ("survived", "invalid") else outcome.how)
     return f"{how}: {outcome.mutant}{f': {outcome.detail[:160]}' if outcome.detail else ''}"

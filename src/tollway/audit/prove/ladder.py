@@ -9,14 +9,18 @@ from tollway.audit.analysis import Analysis
 from tollway.audit.config import Requirement
 from tollway.audit.facts.catalog import Body
 from tollway.audit.facts.states import lineage
+from tollway.audit.facts.switches import Switch
+from tollway.audit.facts.tables import partitioned
 from tollway.audit.model import Call, Effect, Span, Status, Trigger, Verdict, Write
 from tollway.audit.parse.names import covers, may_be, same_relation, short
 from tollway.audit.parse.plpgsql import Node
 from tollway.audit.prove.conditions import Change, holds, read, rename_state
-from tollway.audit.prove.switches import Switch, switches
+from tollway.audit.prove.stops import inheriting, stops
+from tollway.audit.prove.switches import switches
 from tollway.audit.prove.tree import NONE, Fact, Level, Reach, Reader, counts, find, weakest
 
 _ROUNDS = 8
+Rung = tuple[Status, tuple[Span, ...], str]
 _VERBS = {
     "insert": ("insert", "copy", "merge"),
     "update": ("update", "insert", "merge", "copy"),
@@ -44,7 +48,8 @@ class Prover:
         self.bodies: dict[str, list[Body]] = defaultdict(list)
         for body in analysis.overloads:
             self.bodies[body.routine.id].append(body)
-        self.switches = switches(analysis.overloads)
+        self.switches = switches(analysis.overloads, analysis.facts.calls)
+        self.stops = stops(analysis.catalog, need)
         self._summarise()
 
     def _summarise(self) -> None:
@@ -83,7 +88,8 @@ class Prover:
             return Reach(level, (fact.span, *inner.proof), through=True) if level is not Level.NONE else NONE
         if not self.satisfies(fact):
             return NONE
-        return Reach(Level.SOME if isinstance(fact, Write) and fact.partial else Level.ALWAYS, (fact.span,))
+        lost = isinstance(fact, Write) and (fact.partial or any(event in self.stops for event in _events(fact)))
+        return Reach(Level.SOME if lost else Level.ALWAYS, (fact.span,))
 
     def verdict(self, write: Write) -> Verdict:
         """The best rung that holds."""
@@ -93,47 +99,65 @@ class Prover:
 
     # triggers
 
-    def _triggers(self, write: Write) -> Iterator[tuple[Status, tuple[Span, ...], str]]:
-        """The worst of the write's events, each with the best trigger for it."""
+    def _triggers(self, write: Write) -> Iterator[Rung]:
+        """The worst of the write's events, and of the tables whose rows it can change, each with the best trigger for it."""
         if write.verb in ("drop", "detach"):
             return
-        mine = [t for t in self.analysis.facts.triggers if self._on(t, write)]
-        way, off = self._switched_off(write.routine)
-        bests: list[tuple[Status, tuple[Span, ...], str]] = []
+        worst = self._on_table(write, write.relation)
+        heirs = inheriting(write.relation, self.analysis.catalog) if set(_events(write)) - {"insert"} else []
+        for heir in heirs if worst else ():
+            found = self._on_table(write, heir)
+            if worst and (found is None or _place(found) > _place(worst)):
+                worst = ("conditional", worst[1], f"{heir} inherits the table, but not its triggers")
+        if worst:
+            yield worst
+
+    def _on_table(self, write: Write, relation: str) -> Rung | None:
+        mine = [t for t in self.analysis.facts.triggers if self._on(t, relation)]
+        off = self._off(write)
+        bests: list[Rung] = []
         bare: list[str] = []
         for change in _changes(write):
-            found = [f for f in (self._fires(t, write, change, way, off) for t in mine) if f is not None]
+            found = [f for f in (self._fires(t, write, change, off) for t in mine) if f is not None]
             if found:
                 bests.append(min(found, key=_place))
             else:
                 bare.append(change.event)
-        if bests:
-            worst = max(bests, key=_place)
-            if bare and worst[0] != "disabled":
-                worst = ("conditional", worst[1], f"no trigger for its {' and '.join(bare)}")
-            yield worst
+        if not bests:
+            return None
+        worst = max(bests, key=_place)
+        if bare and worst[0] != "disabled":
+            return ("conditional", worst[1], f"no trigger for its {' and '.join(bare)}")
+        return worst
 
-    def _switched_off(self, routine: str) -> tuple[str, list[Switch]]:
-        """The routine that switches triggers off on a way to this one, if there is any, and which ones."""
-        seen, ways = {routine}, [routine] if self.switches else []
+    def _off(self, write: Write) -> list[tuple[str, Switch]]:
+        """What is switched when this write runs, and who does it: its routine, one on a way to it, or the script around it."""
+        off = self.analysis.catalog.off
+        found = [("the script", s) for s in off.get(write.span, ())]
+        if not self.switches and not off:
+            return found
+        seen, ways = {write.routine}, [write.routine]
         for name in ways:
-            if name in self.switches:
-                return name, self.switches[name]
-            fresh = [c.source for c in self.callers.get(name, ()) if c.source not in seen]
-            seen.update(fresh)
-            ways.extend(fresh)
-        return "", []
+            found += [(name, s) for s in self.switches.get(name, ())]
+            body = self.analysis.bodies.get(name)
+            found += [("the script", s) for s in off.get(body.routine.span, ())] if body and off else []
+            for call in self.callers.get(name, ()):
+                found += [("the script", s) for s in off.get(call.span, ())]
+                if call.source not in seen:
+                    seen.add(call.source)
+                    ways.append(call.source)
+        return found
 
-    def _on(self, trigger: Trigger, write: Write) -> bool:
-        catalog, names = self.analysis.catalog, [write.relation]
-        table = catalog.table(write.relation)
-        if table is not None and (trigger.level == "row" or table.view):
-            names = lineage(write.relation, catalog)
+    def _on(self, trigger: Trigger, relation: str) -> bool:
+        catalog, names = self.analysis.catalog, [relation]
+        table = catalog.table(relation)
+        if table is not None and table.view:
+            names = lineage(relation, catalog)
+        elif table is not None and trigger.level == "row":
+            names = partitioned(relation, catalog)
         return any(same_relation(trigger.relation, n) or ("*" in trigger.relation and may_be(trigger.relation, n)) for n in names)
 
-    def _fires(
-        self, trigger: Trigger, write: Write, change: Change, way: str, off: list[Switch]
-    ) -> tuple[Status, tuple[Span, ...], str] | None:
+    def _fires(self, trigger: Trigger, write: Write, change: Change, off: list[tuple[str, Switch]]) -> Rung | None:
         if change.event not in trigger.events:
             return None
         body = next(iter(self.analysis.catalog.named(trigger.function)), None)
@@ -151,20 +175,40 @@ class Prover:
         truth = holds(read(rename_state(trigger.when, change.columns)), change) if trigger.when else True
         if truth is False:
             return None
-        if trigger.enabled in ("D", "R"):
-            return "disabled", proof, f"trigger {trigger.name} is {'disabled' if trigger.enabled == 'D' else 'enabled for replicas only'}"
-        if any(switch.covers(trigger) for switch in off):
-            return "disabled", proof, f"{way} switches triggers off"
+        silent = self._silent(trigger, write, off)
+        if silent:
+            return silent[0], proof, silent[1]
         if truth is None:
             return "conditional", proof, f"when ({trigger.when})"
-        if reach.level is Level.ALWAYS:
-            return "guaranteed", proof, f"trigger {trigger.name}"
-        why = "an exception handler may swallow it" if reach.level is Level.SWALLOWED else "on some paths of the trigger function"
-        return "conditional", proof, why
+        if reach.level is not Level.ALWAYS:
+            why = "an exception handler may swallow it" if reach.level is Level.SWALLOWED else "on some paths of the trigger function"
+            return "conditional", proof, next(iter(self.stops.values()), why)
+        moved = next(((who, s) for who, s in off if s.moves(trigger)), None)
+        if moved:
+            return "guarded", proof, f"{moved[0]} sets {trigger.name} {moved[1].timing}: it sees another moment than it was declared for"
+        return "guaranteed", proof, f"trigger {trigger.name}"
+
+    def _silent(self, trigger: Trigger, write: Write, off: list[tuple[str, Switch]]) -> tuple[Status, str] | None:
+        """Whether the trigger is switched off for this write, and by what."""
+        if trigger.enabled in ("D", "R"):
+            return "disabled", f"trigger {trigger.name} is {'disabled' if trigger.enabled == 'D' else 'enabled for replicas only'}"
+        who = next((who for who, switch in off if switch.covers(trigger)), None)
+        if who:
+            return "disabled", f"{who} switches triggers off"
+        catalog = self.analysis.catalog
+        above = partitioned(write.relation, catalog)
+        for (partition, name), enabled in catalog.partition_switches.items():
+            if name != trigger.name or enabled not in ("D", "R"):
+                continue
+            if any(same_relation(partition, n) for n in above):
+                return "disabled", f"trigger {name} is switched off for {partition}"
+            if any(same_relation(write.relation, n) for n in partitioned(partition, catalog)[1:]):
+                return "conditional", f"trigger {name} is switched off for {partition}"
+        return None
 
     # the body
 
-    def _body(self, write: Write) -> Iterator[tuple[Status, tuple[Span, ...], str]]:
+    def _body(self, write: Write) -> Iterator[Rung]:
         overloads = (b for b in self.bodies.get(write.routine, ()) if b.tree is not None)
         ways = ((b, find(b.tree, write.key)) for b in overloads if b.tree is not None)
         body, way = next(((b, w) for b, w in ways if w is not None), (None, None))
@@ -184,9 +228,7 @@ class Prover:
         yield from self._siblings(reader, [(p.nodes, p.index, p.parent) for p in reversed(way)], told)
         yield from self._caller(write)
 
-    def _siblings(
-        self, reader: Reader, way: list[tuple[list[Node], int, Node]], told: frozenset[str]
-    ) -> Iterator[tuple[Status, tuple[Span, ...], str]]:
+    def _siblings(self, reader: Reader, way: list[tuple[list[Node], int, Node]], told: frozenset[str]) -> Iterator[Rung]:
         """Statements before and after, from the innermost list outwards, until control may have left."""
         gone = False
         for nodes, index, _parent in way:
@@ -199,7 +241,7 @@ class Prover:
                 yield from self._rung(reach, node, told)
                 gone = gone or reader.leaves(node)
 
-    def _rung(self, reach: Reach, node: Node, told: frozenset[str]) -> Iterator[tuple[Status, tuple[Span, ...], str]]:
+    def _rung(self, reach: Reach, node: Node, told: frozenset[str]) -> Iterator[Rung]:
         if not reach.proof:  # it only raises, and takes the write back with it
             return
         if reach.level is Level.ALWAYS:
@@ -211,7 +253,7 @@ class Prover:
             asks = node.conds[0] is not None and any(t.word in told for t in node.conds[0].tokens) if guard else False
             yield ("guarded" if asks else "conditional"), reach.proof, f"if {guard}" if guard else "on some paths"
 
-    def _caller(self, write: Write) -> Iterator[tuple[Status, tuple[Span, ...], str]]:
+    def _caller(self, write: Write) -> Iterator[Rung]:
         """An SQL caller that adds the effect helps only those who go through it."""
         for call in self.callers.get(write.routine, ()):
             if call.kind not in ("direct", "dynamic") or call.source == write.routine:
@@ -222,7 +264,7 @@ class Prover:
 
     # Python
 
-    def _python(self, write: Write) -> Iterator[tuple[Status, tuple[Span, ...], str]]:
+    def _python(self, write: Write) -> Iterator[Rung]:
         starts = [(write.routine, write.span)] if write.routine in self.python else []
         starts += [(c.source, c.span) for c in self._entries(write.routine) if c.source in self.python]
         for routine, span in starts:
@@ -260,7 +302,7 @@ _ORDER: tuple[Status, ...] = (
 )
 
 
-def _place(found: tuple[Status, tuple[Span, ...], str]) -> int:
+def _place(found: Rung) -> int:
     """The rung, best first."""
     return _ORDER.index(found[0])
 
