@@ -13,14 +13,13 @@ from tollway.audit.facts.switches import Switch
 from tollway.audit.facts.tables import partitioned
 from tollway.audit.model import Call, Effect, Span, Status, Trigger, Verdict, Write
 from tollway.audit.parse.names import covers, may_be, same_relation, short
-from tollway.audit.parse.plpgsql import Node
+from tollway.audit.prove.around import Around, Rung, rung
 from tollway.audit.prove.conditions import Change, holds, read, rename_state
 from tollway.audit.prove.stops import inheriting, stops
 from tollway.audit.prove.switches import switches
-from tollway.audit.prove.tree import NONE, Fact, Level, Reach, Reader, counts, find, weakest
+from tollway.audit.prove.tree import NONE, Fact, Level, Reach, Reader, weakest
 
 _ROUNDS = 8
-Rung = tuple[Status, tuple[Span, ...], str]
 _VERBS = {
     "insert": ("insert", "copy", "merge"),
     "update": ("update", "insert", "merge", "copy"),
@@ -34,6 +33,7 @@ class Prover:
     def __init__(self, analysis: Analysis, need: Requirement) -> None:
         self.analysis, self.need = analysis, need
         self.summary: dict[str, Reach] = {}
+        self.arounds: dict[str, list[Around]] = {}
         self.callers: dict[str, list[Call]] = defaultdict(list)
         self.callees: dict[str, list[Call]] = defaultdict(list)
         for call in analysis.facts.calls:
@@ -209,13 +209,10 @@ class Prover:
     # the body
 
     def _body(self, write: Write) -> Iterator[Rung]:
-        overloads = (b for b in self.bodies.get(write.routine, ()) if b.tree is not None)
-        ways = ((b, find(b.tree, write.key)) for b in overloads if b.tree is not None)
-        body, way = next(((b, w) for b, w in ways if w is not None), (None, None))
-        if body is None or body.tree is None or way is None:
+        around = next((a for a in self._around(write.routine) if write.key in a.ways), None)
+        here = around.node(write.key) if around else None
+        if around is None or here is None:
             return
-        reader = Reader(self.judge)
-        here: Node = way[-1].node if way else body.tree
         for fact in here.facts:
             if isinstance(fact, Write) and fact.key == write.key:
                 continue
@@ -223,35 +220,17 @@ class Prover:
             if reach.level is Level.ALWAYS:
                 yield ("callee" if reach.through else "same statement"), reach.proof, ""
         if here.kind == "loop":
-            yield from self._rung(reader.nodes(here.branches[0]), here, frozenset())
-        told = counts(body.tree, here)
-        yield from self._siblings(reader, [(p.nodes, p.index, p.parent) for p in reversed(way)], told)
+            inside = around.reader.nodes(here.branches[0])
+            if inside.proof:
+                yield rung(inside, here, set())
+        yield from around.rungs(write.key)
         yield from self._caller(write)
 
-    def _siblings(self, reader: Reader, way: list[tuple[list[Node], int, Node]], told: frozenset[str]) -> Iterator[Rung]:
-        """Statements before and after, from the innermost list outwards, until control may have left."""
-        gone = False
-        for nodes, index, _parent in way:
-            for node in nodes[:index]:
-                yield from self._rung(reader.node(node), node, told)
-            for node in nodes[index + 1 :]:
-                reach = reader.node(node)
-                if gone and reach.level is Level.ALWAYS:
-                    reach = Reach(Level.SOME, reach.proof, reach.through)
-                yield from self._rung(reach, node, told)
-                gone = gone or reader.leaves(node)
-
-    def _rung(self, reach: Reach, node: Node, told: frozenset[str]) -> Iterator[Rung]:
-        if not reach.proof:  # it only raises, and takes the write back with it
-            return
-        if reach.level is Level.ALWAYS:
-            yield ("callee" if reach.through else "same block"), reach.proof, ""
-        elif reach.level is Level.SWALLOWED:
-            yield "conditional", reach.proof, "an exception handler may swallow it"
-        elif reach.level is Level.SOME:
-            guard = " ".join(node.conds[0].code.text.split()) if node.conds and node.conds[0] is not None else ""
-            asks = node.conds[0] is not None and any(t.word in told for t in node.conds[0].tokens) if guard else False
-            yield ("guarded" if asks else "conditional"), reach.proof, f"if {guard}" if guard else "on some paths"
+    def _around(self, routine: str) -> list[Around]:
+        """The bodies of a routine, each with what its statements contribute."""
+        if routine not in self.arounds:
+            self.arounds[routine] = [Around(b.tree, Reader(self.judge)) for b in self.bodies.get(routine, ()) if b.tree is not None]
+        return self.arounds[routine]
 
     def _caller(self, write: Write) -> Iterator[Rung]:
         """An SQL caller that adds the effect helps only those who go through it."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from enum import IntEnum
 
@@ -138,56 +138,5 @@ def weakest(reaches: list[Reach]) -> Reach:
     return Reach(min(best.level, Level.SOME), best.proof, best.through)
 
 
-def counts(root: Node, here: Node) -> frozenset[str]:
-    """The words that tell whether a statement changed a row: FOUND, a ROW_COUNT's variable, and those of its own INTO."""
-    return frozenset({"found", *_row_counts(root, here), *(_into(here) if here.kind == "sql" else ())})
-
-
-def _row_counts(node: Node, here: Node) -> Iterator[str]:
-    """The variables that GET DIAGNOSTICS fills right after a statement."""
-    for nodes in (*node.branches, *node.handlers):
-        last: Node | None = None
-        for inner in nodes:
-            if inner.word == "get" and inner.code is not None and last is here:
-                words = [t.word for t in inner.code.tokens]
-                yield from (words[i - 2] for i, word in enumerate(words) if word == "row_count" and i > 1)
-            elif inner.kind in ("sql", "execute", "perform", "return"):
-                last = inner
-            yield from _row_counts(inner, here)
-
-
-def _into(node: Node) -> Iterator[str]:
-    """The variables of `returning ... into a, b`."""
-    words = [t.word for t in node.code.tokens] if node.code else []
-    after = words.index("returning") if "returning" in words else len(words)
-    if "into" in words[after:]:
-        yield from (w for w in words[words.index("into", after) + 1 :] if w not in (",", "strict", ""))
-
-
 def _raises(nodes: list[Node]) -> bool:
     return any(node.kind == "raise" and node.word == "exception" for node in nodes)
-
-
-@dataclass(frozen=True, slots=True)
-class Place:
-    """One step of the way from the body's root to a statement: its list and its index there."""
-
-    parent: Node
-    nodes: list[Node]
-    index: int
-
-    @property
-    def node(self) -> Node:
-        return self.nodes[self.index]
-
-
-def find(root: Node, key: str) -> list[Place] | None:
-    """The way to the statement with a given write, outermost first; [] when the root itself has it."""
-    if any(isinstance(fact, Write) and fact.key == key for fact in root.facts):
-        return []
-    for nodes in (*root.branches, *root.handlers):
-        for index, node in enumerate(nodes):
-            inner = find(node, key)
-            if inner is not None:
-                return [Place(root, nodes, index), *inner]
-    return None
