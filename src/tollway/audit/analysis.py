@@ -11,6 +11,7 @@ from tollway.audit.facts.catalog import Body, Catalog
 from tollway.audit.facts.ddl import apply
 from tollway.audit.facts.states import State, classify, configured, infer
 from tollway.audit.facts.switches import Switch, Switched
+from tollway.audit.facts.unused import unused
 from tollway.audit.facts.walk import Walker
 from tollway.audit.load.code import Source
 from tollway.audit.load.files import load
@@ -97,6 +98,7 @@ def read_sources(config: Config, sources: Sequence[Source], python: Sequence[str
     states = configured(config.state) if config.state else infer(catalog, facts.writes)
     facts.writes[:] = _one_each(facts.writes)
     facts.writes[:] = [classify(write, states, catalog) for write in facts.writes]
+    facts.unknowns += unused(config, states, catalog, facts.writes)
     bodies = {body.routine.id: body for body in known.values()}
     return Analysis(
         config,

@@ -34,8 +34,11 @@ def load(paths: Sequence[str], exclude: Sequence[str] = ()) -> Loaded:
         files = list(expand(given))
         if not files:
             loaded.unknowns.append(_unread(given, "nothing there: no such file, or a folder or pattern without SQL files"))
-        for file in files:
-            if file not in seen and not any(file.match(pattern) for pattern in exclude):
+        kept = [file for file in files if not any(file.match(pattern) for pattern in exclude)]
+        if files and not kept:
+            loaded.unknowns.append(_unread(given, f"nothing left: exclude takes out all of its {len(files)} files"))
+        for file in kept:
+            if file not in seen:
                 seen.add(file)
                 _read(file, loaded)
     return loaded

@@ -11,7 +11,7 @@ from typing import Literal
 
 from tollway.audit.analysis import Analysis
 from tollway.audit.config import Config
-from tollway.audit.errors import AuditError
+from tollway.audit.errors import AuditError, ConfigError
 from tollway.audit.live import Connection, connect, judge_live
 from tollway.audit.mutants.make import Mutant, all_mutants
 from tollway.audit.scratch.database import scratch
@@ -34,11 +34,23 @@ class BaselineRed(AuditError):
 
 
 def command(line: str) -> Check:
-    """A shell command as the check. It gets the DSN in TOLLWAY_AUDIT_DSN, and in place of {dsn}."""
+    """A shell command as the check. It gets the DSN in TOLLWAY_AUDIT_DSN, and in place of {dsn}.
+
+    Raises:
+        ConfigError: the line is not quoted as in a shell; when it is run, there is no such program.
+    """
+
+    try:
+        given = shlex.split(line)
+    except ValueError as error:
+        raise ConfigError(f"--check {line}: {error}", "give --check one command, quoted as in a shell") from error
 
     def run(dsn: str) -> str:
-        words = [word.replace("{dsn}", dsn) for word in shlex.split(line)]
-        done = subprocess.run(words, capture_output=True, text=True, check=False, env={**os.environ, "TOLLWAY_AUDIT_DSN": dsn})
+        words = [word.replace("{dsn}", dsn) for word in given]
+        try:
+            done = subprocess.run(words, capture_output=True, text=True, check=False, env={**os.environ, "TOLLWAY_AUDIT_DSN": dsn})
+        except OSError as error:
+            raise ConfigError(f"--check {words[0]}: {error.strerror}", "give --check a program that is on the path") from error
         return "" if done.returncode == 0 else (done.stderr or done.stdout).strip()[-300:] or f"exit code {done.returncode}"
 
     return run
