@@ -31,7 +31,7 @@ def run(only: str) -> int:
     folder.mkdir(mode=0o755, exist_ok=True)
     try:
         with EmbeddedPostgres(folder / "pg", settings=FAST) as server:
-            return main(["mutate", "--dsn", server.dsn, *ARGUMENTS, "--only", only])
+            return main(["mutate", "--dsn", server.dsn, *ARGUMENTS, *(("--only", only) if only else ())])
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 

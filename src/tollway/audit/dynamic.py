@@ -70,7 +70,7 @@ def mutate(
     paths: Paths = None,
     before: Before = None,
     check: Annotated[str, typer.Option("--check", help="a command that must fail on a broken schema; {dsn} stands for the database")] = "",
-    only: Annotated[str, typer.Option("--only", help="mutants whose name has this text")] = "",
+    only: Annotated[list[str] | None, typer.Option("--only", help="mutants whose name has this text; may be given several times")] = None,
     both: Annotated[bool, typer.Option("--both", help="the check must fail even where a verdict turned")] = False,
     config: ConfigFile = None,
 ) -> None:
@@ -83,10 +83,10 @@ def mutate(
     with scratch(dsn) as made:
         with connect(made) as connection:
             _install(connection, settings, given, before)
-        shown, outcomes = mutants.mutate(settings, made, mutants.command(check) if check else None, only, both)
+        shown, outcomes = mutants.mutate(settings, made, mutants.command(check) if check else None, only or (), both)
     if not outcomes:
         hint = "drop --only to see them all" if only else "the schema has no trigger, and no statement that a verdict rests on"
-        raise ConfigError(f"there is no mutant called {only}" if only else "there is nothing to break", hint)
+        raise ConfigError(f"there is no mutant called {' or '.join(only)}" if only else "there is nothing to break", hint)
     typer.echo(mutants.render(shown, outcomes))
     survived = any(o.how == "survived" for o in outcomes)
     raise typer.Exit(FINDINGS if survived else INCOMPLETE if any(o.how == "invalid" for o in outcomes) else CLEAN)

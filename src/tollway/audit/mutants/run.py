@@ -56,10 +56,10 @@ def command(line: str) -> Check:
     return run
 
 
-def mutate(config: Config, dsn: str, check: Check | None, only: str = "", both: bool = False) -> tuple[list[str], list[Outcome]]:
+def mutate(config: Config, dsn: str, check: Check | None, only: Sequence[str] = (), both: bool = False) -> tuple[list[str], list[Outcome]]:
     """Try every mutant of the database of `dsn`; gives what the baseline showed, and the outcomes.
 
-    `only`: mutants whose name has this text. `both`: the check must fail also where a verdict turned already.
+    `only`: mutants whose name has one of these texts; all if empty. `both`: the check must fail also where a verdict turned already.
 
     Raises:
         BaselineRed: something is wrong before anything is broken.
@@ -72,7 +72,7 @@ def mutate(config: Config, dsn: str, check: Check | None, only: str = "", both: 
         if baseline.findings or baseline.facts.unknowns:
             first = next((f"{f.id}: {f.message}" for f in baseline.findings), "something could not be read")
             raise BaselineRed(f"the unbroken schema has findings: {first}", "mend or explain them first: scan --dsn shows them")
-        mutants = [m for m in all_mutants(connection, baseline) if only in str(m)]
+        mutants = [m for m in all_mutants(connection, baseline) if not only or any(text in str(m) for text in only)]
         outcomes = {m: _judge(connection, config, baseline, m) for m in mutants}
     shown = [f"baseline: {len(baseline.verdicts)} verdicts, no finding"]
     if check is not None:
