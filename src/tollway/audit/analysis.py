@@ -69,15 +69,7 @@ def read_sources(config: Config, sources: Sequence[Source], python: Sequence[str
     known = dict(catalog.bodies)
     for body in known.values():
         walker.body(body)
-    for stmt, catalog.search_path, off in loose:
-        if stmt.word(0) == "create":
-            walker.defaults(stmt)
-            continue
-        writes, calls = len(walker.facts.writes), len(walker.raw_calls)
-        walker.statement(stmt, {}, (), None)
-        if off:
-            catalog.off |= {write.span: off for write in walker.facts.writes[writes:]}
-            catalog.off |= {raw.span: off for raw, *_ in walker.raw_calls[calls:]}
+    _walk_loose(walker, loose)
     catalog.search_path = ""
     for _ in range(_ROUNDS):
         if not walker.queue:
@@ -112,6 +104,20 @@ def read_sources(config: Config, sources: Sequence[Source], python: Sequence[str
         texts=list(sources),
         python=tuple(python),
     )
+
+
+def _walk_loose(walker: Walker, loose: Sequence[tuple[Statement, str, tuple[Switch, ...]]]) -> None:
+    """What the statements of the scripts do, and what was off where they stand."""
+    catalog = walker.catalog
+    for stmt, catalog.search_path, off in loose:
+        if stmt.word(0) == "create":
+            walker.defaults(stmt)
+            continue
+        writes, calls = len(walker.facts.writes), len(walker.raw_calls)
+        walker.statement(stmt, {}, (), None)
+        if off:
+            catalog.off |= {write.span: off for write in walker.facts.writes[writes:]}
+            catalog.off |= {raw.span: off for raw, *_ in walker.raw_calls[calls:]}
 
 
 def _apply_all(sources: Sequence[Source], catalog: Catalog) -> list[tuple[Statement, str, tuple[Switch, ...]]]:
