@@ -88,6 +88,8 @@ class Write:
     """An insert that may turn into an update (ON CONFLICT DO UPDATE)."""
     events: tuple[str, ...] = ()
     """Of a MERGE: what it can do with a row (insert, update, delete)."""
+    held: tuple[tuple[str, str], ...] = ()
+    """(column, constant) of an UPDATE whose WHERE lets only rows with one of these values pass."""
     partial: bool = False
     """Its rows come from a CASE that may give NULL, and those with NULL are left out."""
 

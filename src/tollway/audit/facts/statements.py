@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from tollway.audit.facts.catalog import Body, Catalog
-from tollway.audit.facts.dml import read_writes
+from tollway.audit.facts.dml import RawWrite, read_writes
 from tollway.audit.load.split import Statement
 from tollway.audit.load.tokens import Token
 from tollway.audit.model import Call, CallKind, Effect, Routine, Span, Verb, Write
@@ -56,6 +56,7 @@ def writes_of(
             keyed=_keyed(stmt, raw.where),
             upsert=raw.upsert,
             events=tuple(dict.fromkeys(raw.events)),
+            held=tuple((catalog.column_now(relation, c), v) for c, v in _held(stmt, raw)) if raw.verb == "update" else (),
             partial=raw.selected and case_may_be_null(stmt) and _drops_nulls(stmt),
         )
     yield from removals_of(stmt, routine, catalog, owner, guards)
@@ -97,6 +98,33 @@ def _drops_nulls(stmt: Statement) -> bool:
                 given.update(words[i + 1 : close])
     asked = [words[i - 1] for i in range(1, len(words) - 2) if words[i : i + 3] == ["is", "not", "null"]]
     return any(word in given or word in (")", "end") for word in asked)
+
+
+def _held(stmt: Statement, raw: RawWrite) -> Iterator[tuple[str, str]]:
+    """`status = 'a'` and `status in ('a', 'b')` among conditions that must all hold, of the table that is changed."""
+    first, last = raw.where
+    depth = 0
+    outer: list[int] = []
+    for i in range(first, last):
+        depth -= stmt.word(i) == ")"
+        outer += [i] if depth == 0 else []
+        depth += stmt.word(i) == "("
+    if any(stmt.tokens[i].kind == "name" and stmt.word(i) in ("or", "not", "between", "case") for i in outer):
+        return
+    for i in outer:
+        if stmt.tokens[i].kind in ("name", "quoted") and stmt.word(i - 1) in ("and", "where"):
+            yield from ((stmt.word(i), value) for value in _constants(stmt, i + 1))
+
+
+def _constants(stmt: Statement, at: int) -> tuple[str, ...]:
+    """The constants of `= 'a'` or `in ('a', 'b')` at token `at`; none where anything else stands there."""
+    inside = range(0)
+    if stmt.word(at) == "=" and stmt.word(at + 2) in ("and", "returning", "", ";", ")"):
+        inside = range(at + 1, min(at + 2, len(stmt.tokens)))
+    elif stmt.word(at) == "in" and stmt.word(at + 1) == "(":
+        inside = range(at + 2, close_of(stmt.tokens, at + 1))
+    texts = [stmt.tokens[k] for k in inside if stmt.word(k) != ","]
+    return tuple(stmt.code.text[t.start : t.end].strip("'") for t in texts) if all(t.kind == "string" for t in texts) else ()
 
 
 def _keyed(stmt: Statement, where: tuple[int, int]) -> bool:
