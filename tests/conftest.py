@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-pytest_plugins = ["fixtures.server", "fixtures.database", "fixtures.node", "races.report"]
+pytest_plugins = ["fixtures.server", "fixtures.database", "fixtures.distribution", "fixtures.node", "races.report"]
 
 ALLOWED_SKIPS = Path(__file__).parent / "allowed_skips.txt"
 

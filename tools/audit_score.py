@@ -1,18 +1,20 @@
-"""Measure the auditor against what a person found in two published schemas, and in schemas written to trip it: precision and recall.
+"""Measure the auditor against what a person found in published schemas, and in schemas written to trip it: precision and recall.
 
-    python tools/audit_score.py            one line a measure; exit 1 below a limit, 3 when a wheel cannot be had
+    python tools/audit_score.py            one line a measure; exit 1 below a limit, 3 when a package cannot be had
 
 The truth is in tests/audit/truth. It was written by reading, before the auditor existed; `corrections` tells what was mended since.
 Those in tests/audit/truth/blind were written, schema and truth together, before the auditor ever read them.
-The wheels are downloaded once, of pinned versions, into .cache/audit; nothing of them is kept in the repository.
+The wheels and npm packages are downloaded once, of pinned versions, into .cache/audit; nothing of them is kept in the repository.
 """
 
 from __future__ import annotations
 
 import ast
 import json
+import shutil
 import subprocess
 import sys
+import tarfile
 import tempfile
 import zipfile
 from collections import Counter
@@ -28,7 +30,7 @@ WRITE_RECALL, WRITE_PRECISION, CALL_RECALL, VERDICTS = 1.0, 0.95, 0.98, 0.95
 
 
 class Unreachable(Exception):
-    """A pinned wheel is neither in the cache nor to be downloaded."""
+    """A pinned package is neither in the cache nor to be downloaded."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,24 +52,42 @@ class Measure:
         return 1 - len(self.wrong) / self.found if self.found else 1.0
 
 
-def wheel(package: str) -> Path:
-    """The wheel of `name==version`, downloaded once."""
-    name, _, version = package.partition("==")
-    pattern = f"{name}-{version}-*.whl"
+def package_file(package: str) -> Path:
+    """The wheel of `name==version`, or the tarball of `npm:name@version`, downloaded once."""
     CACHE.mkdir(parents=True, exist_ok=True)
     (CACHE / ".gitignore").write_text("*\n", "utf-8")
-    if not (found := sorted(CACHE.glob(pattern))):
+    if package.startswith("npm:"):
+        name, _, version = package.removeprefix("npm:").rpartition("@")
+        pattern = f"{name.removeprefix('@').replace('/', '-')}-{version}.tgz"
+        command = ["npm", "pack", "--silent", "--pack-destination", str(CACHE), f"{name}@{version}"]
+    else:
+        name, _, version = package.partition("==")
+        pattern = f"{name}-{version}-*.whl"
         command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--dest", str(CACHE), package]
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
-        if done.returncode or not (found := sorted(CACHE.glob(pattern))):
-            raise Unreachable(f"{package} is not in {CACHE} and cannot be downloaded: {done.stderr.strip().splitlines()[-1:]}")
+    if found := sorted(CACHE.glob(pattern)):
+        return found[0]
+    if shutil.which(command[0]) is None:
+        raise Unreachable(f"{package} is not in {CACHE}, and there is no {command[0]} to download it")
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode or not (found := sorted(CACHE.glob(pattern))):
+        raise Unreachable(f"{package} is not in {CACHE} and cannot be downloaded: {done.stderr.strip().splitlines()[-1:]}")
     return found[0]
+
+
+def extract(package: str, folder: Path) -> None:
+    """Put a package's files into a folder, as they are packed."""
+    file = package_file(package)
+    if file.suffix == ".whl":
+        with zipfile.ZipFile(file) as archive:
+            archive.extractall(folder)
+    else:
+        with tarfile.open(file) as tarball:
+            tarball.extractall(folder, filter="data")
 
 
 def unpack(truth: dict[str, Any], folder: Path) -> Path:
     """Put the wheel's files and the schema's text into a folder; returns the schema's file."""
-    with zipfile.ZipFile(wheel(truth["package"])) as archive:
-        archive.extractall(folder)
+    extract(truth["package"], folder)
     member = folder / truth["member"]
     if "constant" not in truth:
         return member
@@ -118,6 +138,10 @@ def _name(dotted: str) -> str:
 
 def measure(truth: dict[str, Any]) -> list[Measure]:
     """Every measure of one package."""
+    if "writes" in truth:
+        with tempfile.TemporaryDirectory() as temporary:
+            extract(truth["package"], Path(temporary))
+            return measure_places(truth, Path(temporary) / truth["folder"])
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
         schema = unpack(truth, folder)
@@ -126,6 +150,8 @@ def measure(truth: dict[str, Any]) -> list[Measure]:
         report = scan(truth, [str(schema)], packages, folder)
         here = str(schema)
         measures = [_writes(truth, report, here), _calls(truth, report, here), _lines(truth, report, here)]
+        places = [{**w, "file": here, "routine": _name(w["function"]), "effect": "state"} for w in truth["state_writes"]]
+        measures.append(_columns(places, report))
         if truth["triggers"]:
             measures.append(_triggers(truth, report))
         if python:
@@ -136,8 +162,12 @@ def measure(truth: dict[str, Any]) -> list[Measure]:
 
 
 def measure_blind(folder: Path) -> list[Measure]:
-    """Every measure of one schema of our own: each write and call with its file and line."""
-    truth = json.loads((folder / "truth.json").read_text("utf-8"))
+    """Every measure of one schema of our own."""
+    return measure_places(json.loads((folder / "truth.json").read_text("utf-8")), folder)
+
+
+def measure_places(truth: dict[str, Any], folder: Path) -> list[Measure]:
+    """Every measure of a truth that tells each write and call with its file and line."""
     report = scan(truth, truth["sql"], truth["python"], folder)
     written = [w for w in report["writes"] if w["verb"] not in {"drop", "detach", "alter"}]
     told = [w for w in truth["writes"] if w["verb"] != "alter"]
@@ -149,6 +179,8 @@ def measure_blind(folder: Path) -> list[Measure]:
     calls = Counter({f"{c['from']} -> {c['to']}": 1 for c in truth["calls"]})
     found = {f"{_bare(c['from_id'])} -> {_bare(c['to_id'])}" for c in report["calls"] if c["kind"] in kinds and "/" in c["to_id"]}
     measures.append(compare("calls", calls, Counter(found)))
+    if any(w.get("columns") for w in truth["writes"]):
+        measures.append(_columns(truth["writes"], report))
     expected = {(w["routine"], w["line"], e): s for w in truth["writes"] for e, s in w.get("verdicts", {}).items()}
     measures += [_verdicts(expected, report), _unaccounted(truth, report)]
     return measures
@@ -160,6 +192,20 @@ def _bare(name: str) -> str:
 
 def _places(writes: Iterable[dict[str, Any]]) -> Counter[str]:
     return Counter(f"{w['file']}:{w['line']} {_bare(w.get('routine_id', w['routine']))} {w['verb']} {_bare(w['relation'])}" for w in writes)
+
+
+def _columns(told: Iterable[dict[str, Any]], report: dict[str, Any]) -> Measure:
+    """Of the writes whose columns the truth tells: those of a state exactly, of the others at least these."""
+    found = {(w["file"], w["line"], _bare(w["routine_id"])): w for w in report["writes"]}
+    told = [w for w in told if w.get("columns")]
+    missed = []
+    for write in told:
+        seen = found.get((write["file"], write["line"], _bare(write["routine"])), {"columns": [], "state_columns": []})
+        state = write["effect"] == "state"
+        columns = set(seen["state_columns" if state else "columns"])
+        if not set(write["columns"]) <= columns or (state and set(write["columns"]) != columns):
+            missed.append(f"{write['file']}:{write['line']} {write['columns']}, not {sorted(columns)}")
+    return Measure("columns", len(told), len(told), missed)
 
 
 def _verdicts(expected: dict[tuple[str, int, str], str], report: dict[str, Any], here: str = "") -> Measure:

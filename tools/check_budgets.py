@@ -14,7 +14,11 @@ MODULE, FUNCTION, TEST_FILE, SQL_FUNCTION, README = 400, 50, 500, 80, 150
 GENERATED = "# GENERATED"
 
 # "path" or "path::function" -> why it may be longer
-EXCEPTIONS: dict[str, str] = {}
+EXCEPTIONS: dict[str, str] = {
+    "src/tollway/sql/20_gate/50_project_move.sql::absurd._gate_project": (
+        "a statement's transition table is seen in its trigger's own function alone, so what reads it stands in one"
+    ),
+}
 
 SQL_START = re.compile(r"^create or replace (?:function|procedure) ([\w.]+)", re.IGNORECASE)
 DOLLAR_QUOTE = re.compile(r"\$\w*\$")

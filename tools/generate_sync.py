@@ -62,7 +62,7 @@ HANDLE = (
     ("import time\nfrom asyncio import sleep as pause", "import time\nfrom time import sleep as pause"),
     ("class Handle", "class SyncHandle"),
     ("AsyncAbsurdClient", "AbsurdClient"),
-    ("connect_async", "connect_sync"),
+    ("lend_async", "lend"),
 )
 CASES = (
     ("import Context, ", "import SyncContext, "),

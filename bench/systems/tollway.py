@@ -37,10 +37,11 @@ class TollwaySystem(System):
     def open(self) -> None:
         import psycopg
 
-        from tollway import Client
+        from tollway import Client, Tollway
 
         self._connection = psycopg.connect(self.dsn, autocommit=True)
         self._client = Client(self._connection)
+        self._app = Tollway(self.dsn, queue=QUEUE)
 
     def start(self, kind: str, number: int, body: Any = None) -> UUID:
         return self._client.spawn_task(QUEUE, kind, _params(number, body), {"max_attempts": 5}).task_id
@@ -55,10 +56,7 @@ class TollwaySystem(System):
             yield self.start  # type: ignore[misc]
 
     def wait(self, handle: UUID) -> Any:
-        from tollway.workflow.app import Tollway
-        from tollway.workflow.sync_handle import SyncHandle
-
-        return SyncHandle(Tollway(self.dsn, queue=QUEUE), QUEUE, handle).result(timeout=60)
+        return self._app.handle_sync(handle).result(timeout=60)
 
     def emit(self, number: int) -> None:
         self._client.emit_event(QUEUE, f"event {number}", number)

@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from docs.state_writes import BODY, SQL, state_writes
+from docs import state_writes as state_writes_in
+from docs.state_writes import BODY, state_writes
 from fixtures.database import Database
 from matrix.actors import RawSql
 from matrix.all_rows import ROWS
@@ -46,7 +47,7 @@ def table(heading: str) -> dict[str, list[str]]:
 
 
 def callers(function: str) -> set[str]:
-    bodies = [pair for path in SQL.rglob("*.sql") for pair in BODY.findall(path.read_text())]
+    bodies = [pair for path in state_writes_in.SQL.rglob("*.sql") for pair in BODY.findall(path.read_text())]
     return {name for name, body in bodies if re.search(rf"\babsurd\.{function}\(", body)}
 
 
@@ -94,6 +95,12 @@ def _(db: Database) -> None:
     task = running(db)
     sync(db, task, op="complete", result={"x": 1})
     assert told(db, task["task_id"]) == DONE
+    db.clock.set(at(0))
+    other = h.running(db)
+    db.clock.set(at(10))
+    h.complete(db, other, {"x": 1})
+    one, two = (h.workflow(db, each["task_id"]) for each in (task, other))
+    assert {column for column in one if one[column] != two[column]} == {"workflow_run_id", "absurd_run_id"}
 
 
 @says(4, "An UPDATE by the tables' owner")
@@ -144,6 +151,7 @@ def _(db: Database) -> None:
     task = running(db)
     h.emit(db)
     assert h.await_event(db, task) == {"should_suspend": False, "payload": "payload"}
+    assert h.state(db, task["task_id"]) == "running"
     assert len(h.log(db, task["task_id"])) == 2
     assert db.rows("select checkpoint_name, state from absurd.checkpoint") == [("s", "payload")]
 
@@ -177,6 +185,7 @@ def _(db: Database) -> None:
     assert python_files_with(r"absurd\.fail_run") == {"protocol/runs.py", "demo/story.py"}  # the demonstration is somebody with psql
     assert python_files_with(r"\bruns\.fail_run\(") == {"client/asynchronous.py", "client/synchronous.py"}
     assert python_files_with(r"(?<!absurd)(?<!queries)\.fail_run\(") == {"client/asynchronous.py", "client/synchronous.py"}
+    assert python_files_with(r"[\"']op[\"']: [\"']fail[\"']") == {"workflow/operations.py"}
 
 
 @says(13, "That operation and `fail_run` ask the same function")
@@ -248,6 +257,14 @@ def _(db: Database) -> None:
     entry, run = h.log(db, task["task_id"])[-1], h.workflow(db, task["task_id"])
     assert (entry["event"], entry["detail"]["reason"]["recovery"]) == ("run.failed", "out of order")
     assert (run["status"], run["error"]["name"]) == ("failed", "$ClaimTimeout")
+    db.clock.set(at(0))
+    spared = h.running(db)
+    db.clock.set(at(31))
+    db.conn.execute(source.replace("\nbegin\n", "\nbegin\n  raise exception 'no lock' using errcode = '55P03';\n", 1))
+    h.claim(db)
+    assert h.state(db, spared["task_id"]) == "running"
+    db.conn.execute(source)
+    assert [(t["task_id"], t["attempt"]) for t in h.claim(db)] == [(spared["task_id"], 2)]
 
 
 def three_waiters(db: Database) -> list[h.Row]:
@@ -273,9 +290,10 @@ def _(db: Database) -> None:
 def _(db: Database) -> None:
     three_waiters(db)
     h.emit(db)
-    before = db.rows("select * from absurd.absurd_event_log"), db.rows("select * from absurd.event")
+    tables = ("absurd_event_log", "event", "task", "wait", "checkpoint", "workflow_run")
+    before = [db.rows(f"select * from absurd.{table} order by 1") for table in tables]
     h.emit(db, payload="another")
-    assert (db.rows("select * from absurd.absurd_event_log"), db.rows("select * from absurd.event")) == before
+    assert [db.rows(f"select * from absurd.{table} order by 1") for table in tables] == before
 
 
 @says(19, "A waiting task whose row another session holds")
@@ -284,6 +302,7 @@ def _(db: Database) -> None:
     emitter = h.running(db)
     with db.connect(autocommit=False) as other:
         other.execute("select from absurd.task where task_id = %s for update", (tasks[0]["task_id"],))
+        db.conn.execute("set lock_timeout = '5s'")  # who waits, fails
         sync(db, emitter, op="emit", event="e", payload="payload")
         assert db.rows("select detail -> 'woken' from absurd.absurd_event_log where event = 'event.emitted'") == [(2,)]
         assert h.state(db, tasks[0]["task_id"]) == "sleeping"
@@ -317,8 +336,14 @@ def _(db: Database) -> None:
     for written in state_writes():
         found.setdefault(written.function, []).append(f"{written.verb} {written.table}")
     assert found == table("The statements that write a state, or a record of one")
-    functions = sum(len(re.findall(r"create or replace function", path.read_text())) for path in SQL.rglob("*.sql"))
-    assert sum(len(BODY.findall(path.read_text())) for path in SQL.rglob("*.sql")) == functions > 150
+    text = "".join(path.read_text() for path in sorted(state_writes_in.SQL.rglob("*.sql")))
+    assert len(BODY.findall(text)) == len(re.findall(r"create or replace (?:function|procedure)", text)) > 150
+    # the parser reads no text that is put together when it runs, nor these verbs: there is none
+    assert re.findall(r"'[^'\n]*\b(?:insert\s+into|update|delete\s+from|merge\s+into)\s+absurd\b[^'\n]*'", text, re.IGNORECASE) == []
+    assert re.findall(r"^(?!--)[^'\n]*\b(?:truncate|copy)\s+(?:only\s+)?absurd\b", text, re.IGNORECASE | re.MULTILINE) == []
+    assert {name for name, body in BODY.findall(text) if re.search(r"\bexecute\b", body)} == {
+        "_create_queue_views", "_drop_queue_views", "drop_detached_partition",
+    }  # fmt: skip
 
 
 def trigger_functions(db: Database) -> set[str]:
@@ -343,7 +368,7 @@ def _(db: Database) -> None:
     writers = {w.function for w in state_writes() if w.table == "absurd_event_log"}
     others = writers - trigger_functions(db)
     assert others == {"_log_on_move", "_log_unanswered", "_repaired", "drop_queue"}
-    bodies = dict(pair for path in SQL.rglob("*.sql") for pair in BODY.findall(path.read_text()))
+    bodies = dict(pair for path in state_writes_in.SQL.rglob("*.sql") for pair in BODY.findall(path.read_text()))
     for name in others:
         (columns,) = re.findall(r"insert into absurd\.absurd_event_log \((.*?)\)", bodies[name], re.DOTALL)
         assert not {"from_state", "to_state", "task_id", "seq"} & set(re.findall(r"\w+", columns)), name
@@ -404,6 +429,13 @@ def _(db: Database) -> None:
 @says(28, "For the logins of workers, clients, operators and readers")
 def _(db: Database) -> None:
     running(db)
+    assert db.rows(
+        """select r.name, c.relname, w.name from pg_class c, unnest(array['worker', 'client', 'operator', 'reader']) r(name),
+             unnest(array['insert', 'update', 'delete', 'truncate']) w(name)
+           where c.relnamespace = 'absurd'::regnamespace and c.relkind in ('r', 'p', 'v')
+             and (has_table_privilege('tollway_' || r.name, c.oid, w.name)
+                  or w.name in ('insert', 'update') and has_any_column_privilege('tollway_' || r.name, c.oid, w.name))"""
+    ) == []  # fmt: skip
     statements = ("update absurd.task set state = 'completed'", "delete from absurd.workflow_run", "truncate absurd.absurd_event_log")
     for role in ("tollway_worker", "tollway_client", "tollway_operator", "tollway_reader"):
         db.conn.execute(f"set role {role}")
@@ -446,22 +478,13 @@ def test_the_sentence_is_true(db: Database, number: int) -> None:
     check(db)
 
 
-@pytest.mark.parametrize("number", [1, 2, 3, 4, 6, 7, 9, 14, 15, 16, 17, 19, 20])
-def test_without_the_gates_second_half_the_sentence_is_false(db: Database, number: int) -> None:
-    """The control: these sentences are true because of the gate."""
-    for event in ("insert", "update", "delete"):
-        db.conn.execute(f"drop trigger zzz_gate_project_{event} on absurd.task")
-    _, check = CHECKS[number]
+def test_the_table_of_side_effects_names_their_writers(db: Database) -> None:
+    """The page's last table is true of the text, too."""
+    section = PAGE.read_text().split("## The side effects that once lived in Python\n", 1)[1].split("\n24. ", 1)[0]
+    effects = {name: set(re.findall(r"`(\w+)`", by)) for name, by in re.findall(r"^\| `?(\w+)`? \| (.*) \|$", section, re.MULTILINE)}
+    writers = {name: {w.function for w in state_writes() if w.table == name} & trigger_functions(db) for name in effects}
 
-    with pytest.raises((AssertionError, ValueError, IndexError)):
-        check(db)
-
-
-@pytest.mark.parametrize("number", [17, 19])
-def test_without_the_projection_of_emissions_the_sentence_is_false(db: Database, number: int) -> None:
-    for event in ("insert", "update"):
-        db.conn.execute(f"drop trigger zzz_event_project_{event} on absurd.event")
-    _, check = CHECKS[number]
-
-    with pytest.raises((AssertionError, ValueError, IndexError)):
-        check(db)
+    assert effects["workflow_run"] == writers["workflow_run"]
+    assert effects["absurd_event_log"] == writers["absurd_event_log"]
+    assert effects["notifications"] == {"_notify_idle"} | callers("_notify_idle")
+    assert effects["task_runtime_status"] == set()

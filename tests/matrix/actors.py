@@ -47,7 +47,9 @@ class Acting(Protocol):
 
 
 def as_text(name: str, value: Any) -> Any:
-    return json.dumps(value, default=str) if name in DOCUMENTS and value is not None else value
+    """A failure's reason is a document, a cancellation's is text."""
+    plain = name not in DOCUMENTS or value is None or (name == "reason" and isinstance(value, str))
+    return value if plain else json.dumps(value, default=str)
 
 
 def sqlstate_of(error: BaseException | None) -> str:
@@ -62,6 +64,8 @@ class OverOneConnection:
     """What the actors with a synchronous connection share."""
 
     name = ""
+    role = ""  # whom it logs in as, where that is not who makes the scene
+    application: str | None = ""  # what its session calls itself, where that is not ours to say
 
     def __init__(self, dsn: str) -> None:
         self._connection = psycopg.connect(dsn, application_name=f"matrix: {self.name}", options=UTC)
@@ -97,6 +101,27 @@ class RawSql(OverOneConnection):
     def call(self, function: str, args: Columns) -> None:
         named = ", ".join(f"p_{name} => %s" for name in args)
         self._connection.execute(f"select * from absurd.{function}({named})", [as_text(k, v) for k, v in args.items()])
+
+
+class ReplicaSql(RawSql):
+    """A session in which ordinary triggers are silent."""
+
+    name = "raw SQL, session_replication_role = replica"
+
+    def __init__(self, dsn: str) -> None:
+        super().__init__(dsn)
+        self._connection.execute("set session_replication_role = replica")
+        self._connection.commit()
+
+
+class Login(RawSql):
+    """A login that has what a member of these roles has, and no more: what it moves, the functions move for it."""
+
+    name = "a login of its own"
+
+    def __init__(self, dsn: str, user: str) -> None:
+        self._connection = psycopg.connect(dsn, user=user, application_name=f"matrix: {self.name}", options=UTC)
+        self.role = user
 
 
 class Wrapper(OverOneConnection):
@@ -144,7 +169,10 @@ class CronJob(OverOneConnection):
     """The command of the job that enable_cron stored for a queue, as pg_cron's worker sends it."""
 
     name = "pg_cron's command"
-    JOBS = {"cleanup_all_queues": "absurd\\_cleanup\\_%", "ensure_partitions": "absurd\\_partitions\\_%"}
+    JOBS = {
+        "cleanup_all_queues": "absurd\\_cleanup\\_%", "ensure_partitions": "absurd\\_partitions\\_%",
+        "schedule_detach_jobs": "absurd\\_detach\\_plan\\_%",
+    }  # fmt: skip
 
     def offers(self, function: str) -> bool:
         return function in self.JOBS
@@ -177,12 +205,13 @@ METHODS: dict[str, Method] = {
     "spawn_task": lambda c, a: c.spawn_task(a["queue_name"], a["task_name"], a["params"], _a(a, "options")),
     "spawn_tasks": lambda c, a: c.spawn_tasks(a["queue_name"], a["tasks"]),
     "get_task_result": lambda c, a: c.get_task_result(a["queue_name"], a["task_id"]),
-    "cancel_task": lambda c, a: c.cancel_task(a["queue_name"], a["task_id"]),
+    "cancel_task": lambda c, a: c.cancel_task(a["queue_name"], a["task_id"], _a(a, "reason")),
     "retry_task": lambda c, a: c.retry_task(a["queue_name"], a["task_id"], **_a(a, "options", {})),
     "claim_tasks": lambda c, a: c.claim_tasks(a["queue_name"], a["worker_id"], lease=a["claim_timeout"], qty=a["qty"]),
     "complete_run": lambda c, a: c.complete_run(a["queue_name"], a["run_id"], a["state"], epoch=_a(a, "claim_epoch")),
     "fail_run": lambda c, a: c.fail_run(
-        a["queue_name"], a["run_id"], a["reason"], epoch=_a(a, "claim_epoch"), retryable=_a(a, "retryable", True)
+        a["queue_name"], a["run_id"], a["reason"], retry_at=_a(a, "retry_at"), epoch=_a(a, "claim_epoch"),
+        retryable=_a(a, "retryable", True),
     ),
     "schedule_run": lambda c, a: c.schedule_run(a["queue_name"], a["run_id"], a["wake_at"], epoch=_a(a, "claim_epoch")),
     "extend_claim": lambda c, a: c.extend_claim(a["queue_name"], a["run_id"], a["extend_by"], epoch=_a(a, "claim_epoch")),

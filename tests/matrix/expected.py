@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from matrix.scenes import INSTANCE
-from matrix.words import BY, NOW, Change, Columns, Move, Queue, Row, Run, Says, Task, at
+from matrix.words import BY, NOW, Change, Columns, Maker, Move, Queue, Row, Run, Says, Task, at
 
 SDK = ("absurd-sdk", "absurd-sdk for TypeScript")  # it sends no epoch, and none of our own options
 
@@ -98,8 +98,8 @@ def retried(to: str, when: Any, reason: Any = None, run: Columns | None = None, 
     return Change("task", (move,), task, TOLD_AGAIN, view, run or ended("failed", failure_reason=reason))
 
 
-def child(reason: Any) -> Change:
-    move = Move("pending > cancelled", "task.cancelled", epoch=0, detail={"reason": reason, "parent": Task()})
+def child(reason: Any, via: str = "") -> Change:
+    move = Move("pending > cancelled", "task.cancelled", epoch=0, detail={"reason": reason, "parent": Task()}, via=via)
     return Change("child", (move,), {"error": reason, "ended_at": NOW}, run=never_ran(reason), root=False)
 
 
@@ -127,7 +127,7 @@ SAVED: Columns = {"s": {"state": RESULT}}
 EMIT = q(event_name="e", payload="payload")
 EMITTED = {"e": "payload"}
 SPAWN = q(task_name="work", params=1, options={"max_attempts": 5})
-WOKEN = woken({"event": "e"}, "payload", view={"steps_done": 1})
+WOKEN = woken({"event": "e"}, "payload", view={"steps_done": 1, "last_step": "s"})
 UNTIL = slept("run.suspended", {"until": at(60)}, {"available_at": at(60), "wake_event": None}, {"next_wake_up": at(60)})
 FOR_EVER = {"available_at": "infinity", "wake_event": "e"}
 RELEASED = Change("task", (Move("running > pending", "run.released", "w1"),), UNHELD | {"available_at": NOW})
@@ -143,11 +143,33 @@ PARAMS: Columns = {
     "task_id": Task(), "queue": Queue(), "task_name": "work", "from_state": "running", "to_state": "completed", "attempt": 1,
     "workflow_run_id": Task(), "event": "run.completed", "seq": 3, "at": NOW, "result": RESULT,
 }  # fmt: skip
-HANDLER = new(
-    {"task_name": "handler", "params": PARAMS, "max_attempts": None, "created_by": "on_move", "handles_task_id": Task(),
-     "idempotency_key": Says("on_move:{task}:3:handler")},
-    {"workflow_name": "handler", "inputs": PARAMS, "created_by": "on_move"},
-)  # fmt: skip
+
+
+def handler(params: Columns, *moves: Move, task: Columns | None = None, workflow: Columns | None = None, **more: Any) -> Change:
+    """The task that answers the scene's last move."""
+    born = {
+        "task_name": "handler", "params": params, "max_attempts": None, "created_by": "on_move", "handles_task_id": Task(),
+        "idempotency_key": Says("on_move:{task}:3:handler"),
+    }  # fmt: skip
+    told = {"workflow_name": "handler", "inputs": params, "created_by": "on_move"}
+    return Change("new", moves or (BORN,), NEW | born | (task or {}), NEW_WORKFLOW | told | (workflow or {}), **more)
+
+
+def of_failure(reason: Any) -> Columns:
+    return {k: v for k, v in PARAMS.items() if k != "result"} | {"to_state": "failed", "event": "run.failed", "error": reason}
+
+
+ENDING: Columns = {
+    "workflow_run_id": Task(), "external_id": None, "workflow_name": "work", "workflow_version": None, "workflow_hash": None,
+    "status": "failed", "absurd_queue": Queue(), "absurd_run_id": Run(), "inputs": 1, "result": None, "error": {"message": "before"},
+    "tags": [], "created_by": None, "attempts": 1, "created_at": at(0), "started_at": at(0), "completed_at": at(0), "updated_at": NOW,
+    "purged_at": None,
+}  # fmt: skip
+INCIDENT = ENDING | {"status": "pending", "error": None, "completed_at": None, "updated_at": at(0)}
+LEFT_WAIT: Columns = {
+    "task_id": Task(), "step_name": "s", "queue_name": Queue(), "event_name": "e", "awaited_task_id": None, "timeout_at": None,
+    "attempt": 1, "created_at": at(0),
+}  # fmt: skip
 HOOK: Columns = {"task_name": None, "to_state": "completed", "handler_task": "handler"}
 
 CALLS = (
@@ -159,32 +181,38 @@ CALLS = (
              view={"next_wake_up": at(70)}),),
         without=SDK, note="start delayed"),
     Row(("spawn_task",), "pending, with a key", SPAWN | {"options": {"max_attempts": 5, "idempotency_key": "k"}}, note="the key again"),
+    Row(("spawn_tasks",), "pending, with a key", q(tasks=[{"task_name": "work", "options": {"idempotency_key": "k"}}]),
+        note="the key again"),
     Row(("spawn_task",), "running", SPAWN | {"options": {"max_attempts": 5, "parent_task_id": Task()}},
         (Change("new", (BORN,), NEW | {"workflow_run_id": Task(), "parent_task_id": Task()}, root=False),),
         notify=True, without=SDK, note="a child"),
     Row(("complete_run",), "running", COMPLETE, (COMPLETED,)),
     Row(("complete_run",), "running", COMPLETE | {"claim_epoch": 1}, (COMPLETED,), without=SDK, note="with its epoch"),
     Row(("complete_run",), "running, with a family", COMPLETE, (COMPLETED, AWAITER), waits={"awaiter": "gone"}, notify=True),
-    Row(("complete_run",), "running, a handler for its end", COMPLETE, (COMPLETED, HANDLER), notify=True),
+    Row(("complete_run",), "running, a handler for its end", COMPLETE, (COMPLETED, handler(PARAMS)), notify=True),
     Row(("fail_run",), "running", FAIL, (retried("pending", NOW),), notify=True),
     Row(("fail_run",), "running, retries after a minute", FAIL, (retried("sleeping", at(70)),)),
     Row(("fail_run",), "running, last attempt", FAIL, (FAILED,)),
+    Row(("fail_run",), "running", FAIL | {"retry_at": at(60)}, (retried("sleeping", at(60)),), without=SDK, note="retry at a time"),
+    Row(("fail_run",), "running", FAIL | {"claim_epoch": 1}, (retried("pending", NOW),), notify=True, without=SDK, note="with its epoch"),
+    Row(("fail_run",), "running, last attempt, a handler for its failure", FAIL, (FAILED, handler(of_failure(WHY))), notify=True),
     Row(("fail_run",), "running", FAIL | {"retryable": False}, (FAILED,), without=SDK, note="not retryable"),
     Row(("fail_run",), "running, last attempt, with a family", FAIL, (FAILED, child(BEREFT), AWAITER), waits={"awaiter": "gone"},
         notify=True),
     Row(("fail_run",), "running, retry beyond max_duration", FAIL,
         (stop("running > cancelled", LONG, stopped(LONG), worker="w1", detail={"reason": WHY, "rule": "max_duration"}),)),
     Row(("schedule_run",), "running", run(wake_at=at(60)), (UNTIL,)),
+    Row(("schedule_run",), "running", run(wake_at=at(60), claim_epoch=1), (UNTIL,), without=SDK, note="with its epoch"),
     Row(("await_event",), "running", waits(),
         (slept("run.suspended", {"event": "e", "timeout_at": None}, FOR_EVER, {"waiting_for": "e"}),),
-        waits={"task": "e"}, events={"e": None}, note="suspends"),
+        waits={"task": {"event_name": "e"}}, events={"e": None}, note="suspends"),
     Row(("await_event",), "running", waits(timeout=60),
         (slept("run.suspended", {"event": "e", "timeout_at": at(70)}, {"available_at": at(70), "wake_event": "e"},
                {"waiting_for": "e", "next_wake_up": at(70)}),),
-        waits={"task": "e"}, events={"e": None}, note="suspends, with a time-out"),
+        waits={"task": {"event_name": "e", "timeout_at": at(70)}}, events={"e": None}, note="suspends, with a time-out"),
     Row(("await_event",), "running, its event is there", waits(), checkpoints={"s": {"state": "payload"}}, steps=1),
     Row(("await_event",), "running again after a time-out", waits(timeout=2, claim_epoch=2),
-        checkpoints={"s": {"state": None, "status": "timed_out", "claim_epoch": 2}}, lease={"wake_event": None}, without=SDK,
+        checkpoints={"s": {"state": None, "status": "timed_out", "claim_epoch": 2}}, lease={"wake_event": None}, steps=1, without=SDK,
         note="with its epoch"),
     Row(("await_event",), "running again after a time-out", waits(timeout=2), lease={"wake_event": None}, note="without an epoch"),
     Row(("emit_event",), "waiting for an event", EMIT, (WOKEN,), checkpoints={"s": {"state": "payload"}}, waits={"task": "gone"},
@@ -193,8 +221,11 @@ CALLS = (
     Row(("emit_event",), "event emitted", EMIT, note="again"),
     Row(("set_task_checkpoint_state",), "running", SAVE, checkpoints=SAVED, lease={"claim_expires_at": at(40), "heartbeat_at": NOW},
         steps=1),
+    Row(("set_task_checkpoint_state",), "running", SAVE | {"claim_epoch": 1}, checkpoints=SAVED,
+        lease={"claim_expires_at": at(40), "heartbeat_at": NOW}, steps=1, without=SDK, note="with its epoch"),
     Row(("record_step",), "running", RECORD, checkpoints=SAVED, steps=1),
     Row(("extend_claim",), "running", run(extend_by=60), lease=BEATEN),
+    Row(("extend_claim",), "running", run(extend_by=60, claim_epoch=1), lease=BEATEN, without=SDK, note="with its epoch"),
     Row(("heartbeat",), "running", q(claims=[{"task_id": Task(), "epoch": 1}], extend_by=60), lease=BEATEN),
     Row(("heartbeat",), "running beyond max_duration", q(claims=[{"task_id": Task(), "epoch": 1}], extend_by=60),
         (stop("running > cancelled", LONG, stopped(LONG), worker="w1"),)),
@@ -207,7 +238,9 @@ CALLS = (
     Row(("cancel_task",), "running, with a family", q(task_id=Task()),
         (stop("running > cancelled", ASKED, stopped(ASKED), worker="w1"), child(ORPHAN), AWAITER), waits={"awaiter": "gone"},
         notify=True),
-    Row(("cancel_task",), "completed", q(task_id=Task())),
+    Row(("cancel_task",), "running", q(task_id=Task(), reason="enough"),
+        (stop("running > cancelled", cancelled("enough"), stopped(cancelled("enough")), worker="w1"),), without=SDK, note="for a reason"),
+    *(Row(("cancel_task",), scene, q(task_id=Task())) for scene in ("completed", "failed", "cancelled")),
     Row(("retry_task",), "failed", q(task_id=Task()),
         (Change("task", (Move("failed > pending", "task.retried", attempt=2, detail={"by": BY, "max_attempts": 2}),),
                 AGAIN | {"max_attempts": 2, "available_at": NOW, "first_started_at": None, "error": None, "ended_at": None},
@@ -222,10 +255,12 @@ CALLS = (
     Row(("cleanup_tasks",), "running", q(ttl_seconds=5)),
     Row(("cleanup_events",), "event emitted", q(ttl_seconds=5), events={"e": "gone"}),
     Row(("cleanup_events",), "waiting for an event", q(ttl_seconds=5)),
-    Row(("cleanup_all_queues",), "completed, short retention", q(),
-        (purged("completed", via="cleanup_tasks"),), owned=("task",)),
+    *(Row(("cleanup_all_queues",), f"{state}, short retention", q(), (purged(state, via="cleanup_tasks"),), owned=("task",))
+      for state in ("completed", "failed", "cancelled")),
+    *(Row(("cleanup_tasks",), scene, q(ttl_seconds=0)) for scene in ("pending", "sleeping", "waiting for an event")),
     Row(("drop_queue",), "pending", q(), (purged("pending", epoch=0),), **DROP),
     Row(("drop_queue",), "running", q(), (purged("running", worker="w1"),), **DROP),
+    Row(("drop_queue",), "sleeping", q(), (purged("sleeping"),), **DROP),
     Row(("drop_queue",), "waiting for an event", q(), (purged("sleeping"),), waits={"task": "gone"}, events={"e": "gone"}, **DROP),
     Row(("drop_queue",), "completed", q(), (purged("completed"),), **DROP),
     Row(("drop_queue",), "failed", q(), (purged("failed"),), **DROP),
@@ -239,6 +274,11 @@ CALLS = (
     Row(("worker_idle",), "pending", q(instance="00000000-0000-4000-8000-000000000002", seconds=15), besides={"waiter": 1}),
     Row(("worker_busy",), "pending", q(instance=str(INSTANCE)), besides={"waiter": -1}),
     Row(("repair",), "running", {}, note="nothing to mend"),
+    Row(("repair",), "failed, its workflow says pending", {},
+        mended={"status": "failed", "error": {"message": "before"}, "completed_at": at(0), "updated_at": NOW},
+        logged=(("repaired", {"action": "workflow_run", "task_id": Task(), "before": INCIDENT, "after": ENDING}),)),
+    Row(("repair",), "event emitted, and nobody woke it", {}, (WOKEN,), checkpoints={"s": {"state": "payload"}}, waits={"task": "gone"},
+        logged=(("repaired", {"action": "wake-up", "task_id": Task(), "before": LEFT_WAIT, "after": None}),), notify=True),
 )  # fmt: skip
 
 # --- inside a claim, whoever claims: the work that is due, the sweep of expired leases, the cancellation rules ---------------
@@ -247,7 +287,7 @@ HELD: Columns = {
     "claim_epoch": 1, "claimed_by": "w2", "claim_expires_at": at(40), "claimed_at": NOW, "heartbeat_at": NOW, "started_at": NOW,
     "first_started_at": NOW, "available_at": NOW,
 }  # fmt: skip
-HOLDER = {"worker": "w2", "lease_until": at(40)}
+HOLDER: Columns = {"worker": "w2", "claimed_at": NOW, "lease_until": at(40), "last_heartbeat": NOW, "running_for": "00:00:00"}
 CLAIM: Columns = {"worker_id": "w2", "claim_timeout": 30, "qty": 1}
 CLAIMS: dict[str, tuple[Columns, str]] = {
     "claim_task": (q(**CLAIM), ""),
@@ -283,6 +323,22 @@ def within(path: str) -> dict[str, tuple[Change, ...]]:
         "lease expired, last attempt": (
             over(Move("running > failed", "run.failed", "w1", detail={"reason": TIMED_OUT}, via=swept), lost, TIMED_OUT),
         ),
+        "lease expired, last attempt, a handler for its failure": (
+            over(Move("running > failed", "run.failed", "w1", detail={"reason": TIMED_OUT}, via=swept), lost, TIMED_OUT),
+            handler(
+                of_failure(TIMED_OUT), Move("new > pending", "task.spawned", epoch=0, via=swept),
+                Move("pending > running", "run.claimed", "w2", via=path), task=HELD, workflow={"started_at": NOW}, view=HOLDER,
+            ),
+        ),
+        "event emitted while it was held": (
+            Change("task", (Move("sleeping > pending", "run.woken", detail={"event": "e"}, via=path),
+                            Move("pending > running", "run.claimed", "w2", epoch=2, via=path)),
+                   HELD | {"claim_epoch": 2, "first_started_at": at(0), "wake_event": None, "event_payload": "payload"},
+                   view=HOLDER | {"steps_done": 1, "last_step": "s"}),
+        ),
+        "its parent failed while it was held": (
+            child(BEREFT | {"by": Maker()}, path),  # who failed the parent, not who claims
+        ),
         "lease expired, beyond max_duration": (
             stop("running > cancelled", LONG, stopped(LONG), worker="w1", detail={"reason": TIMED_OUT, "rule": "max_duration"}, via=swept),
         ),
@@ -293,10 +349,14 @@ def within(path: str) -> dict[str, tuple[Change, ...]]:
     }  # fmt: skip
 
 
+# in these a task becomes pending before the same claim takes it
+BECOMES_DUE = ("lease expired", "event emitted while it was held", "lease expired, last attempt, a handler for its failure")
 IN_A_CLAIM = tuple(
     Row(
-        (function,), scene, args, changes, notify=scene == "lease expired",
-        waits={"task": "gone"} if scene == "waiting, its time is over" else {},
+        (function,), scene, args, changes, notify=scene in BECOMES_DUE,
+        waits={"task": "gone"} if scene in ("waiting, its time is over", "event emitted while it was held") else {},
+        checkpoints={"s": {"state": "payload"}} if scene == "event emitted while it was held" else {},
+        besides={"follow_up": -1} if scene.endswith("while it was held") else {},
     )
     for function, (args, path) in CLAIMS.items()
     for scene, changes in within(path).items()

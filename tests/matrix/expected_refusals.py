@@ -49,19 +49,34 @@ def sync(**op: Any) -> Columns:
     return {"request": {"queue": Queue(), "worker": "w1", "ops": [first | op]}}
 
 
+def strict(**op: Any) -> Columns:
+    return {"request": sync(**op)["request"] | {"strict": True}}
+
+
+# each operation under an epoch that is over, or was never: no state changes, whatever is answered
+LATE: dict[str, Columns] = {
+    "complete": {"result": 1}, "fail": {"reason": {"message": "why"}}, "checkpoint": {"step": "s", "state": 1}, "sleep": {"seconds": 5},
+    "put_back": {"seconds": 5}, "release": {}, "await": {"step": "s", "event": "e"}, "await_task": {"step": "s", "task": Task()},
+    "emit": {"event": "e", "payload": 1}, "spawn": {"step": "s", "task_name": "work"},
+}  # fmt: skip
+# the row of an event is locked before the claim is judged: a placeholder, not emitted
+PLACED = ("await", "emit")
+TOO_LATE = tuple(
+    Row(("worker_sync",), scene, sync(op=op, **more), events={"e": None} if op in PLACED else {}, note=f"{op}, too late")
+    for op, more in LATE.items()
+    for scene in STATES
+)
+STRICTLY = {"pending": "TW201", "sleeping": "TW201", "completed": "TW201", "failed": "TW201", "cancelled": "AB001"}
+TOO_LATE_STRICTLY = tuple(
+    Row(("worker_sync",), scene, strict(op=op, **LATE[op]), refused=STRICTLY.get(scene, "TW201"), note=f"strict: {op}, too late")
+    for op in ("checkpoint", "emit", "spawn")
+    for scene in STATES
+)
 CLAIMS_OF_W1 = [{"task_id": Task(), "epoch": 1}]
 WITHOUT_EFFECT = (
     Row(("heartbeat",), "lease lost to another", q(claims=CLAIMS_OF_W1, extend_by=60)),
     Row(("release_claims",), "lease lost to another", q(claims=CLAIMS_OF_W1)),
     Row(("record_step",), "lease lost to another", RECORD),
-    Row(("worker_sync",), "lease lost to another", sync(op="complete", result=1), note="complete, stale"),
-    Row(("worker_sync",), "lease lost to another", sync(op="fail", reason={"message": "why"}), note="fail, stale"),
-    Row(("worker_sync",), "lease lost to another", sync(op="checkpoint", step="s", state=1), note="checkpoint, stale"),
-    Row(("worker_sync",), "lease lost to another", sync(op="sleep", seconds=5), note="sleep, stale"),
-    Row(("worker_sync",), "lease lost to another", sync(op="emit", event="e", payload=1), events={"e": None},
-        note="emit, stale"),  # the row that is locked before the claim is judged: a placeholder, not emitted
-    Row(("worker_sync",), "lease lost to another", sync(op="spawn", step="s", task_name="work"), note="spawn, stale"),
-    Row(("worker_sync",), "cancelled", sync(op="complete", result=1), note="complete, cancelled"),
     Row(("spawn_task",), "empty queue", SPAWN | {"options": {"priority": "high"}}, refused="TW301", without=SDK),
     Row(("worker_sync",), "running", {"request": {"queue": Queue(), "ops": 1}}, refused="TW301"),
 )  # fmt: skip
@@ -79,5 +94,6 @@ RUNNING: dict[str, Columns] = {
 READS = tuple(Row((function,), "running", args) for function, args in RUNNING.items())
 # where pg_cron is not installed
 CRON = tuple(Row((function,), "running", q(), refused="P0001") for function in ("enable_cron", "disable_cron", "schedule_detach_jobs"))
+WITH_CRON = tuple(Row((function,), "running", q()) for function in ("enable_cron", "disable_cron", "schedule_detach_jobs"))
 
-REFUSALS = WITHOUT_AN_EPOCH + WITH_AN_EPOCH + RETRIES + WITHOUT_EFFECT + READS + CRON
+REFUSALS = WITHOUT_AN_EPOCH + WITH_AN_EPOCH + TOO_LATE + TOO_LATE_STRICTLY + RETRIES + WITHOUT_EFFECT + READS + CRON

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -10,7 +9,7 @@ from typing import Any
 
 import psycopg
 
-from matrix.words import BY, NOW, Change, Columns, Move, Queue, Row, Run, Says, Task
+from matrix.words import BY, NOW, Change, Columns, Maker, Move, Queue, Row, Run, Says, Task
 
 # The gate's own columns: what its two halves hand to each other. The log row, checked below, is what they are for.
 GATES_OWN = {
@@ -19,7 +18,11 @@ GATES_OWN = {
 }  # fmt: skip
 TERMINAL = ("completed", "failed", "cancelled")
 BESIDES = ("queues", "waiter", "follow_up", "on_move")
-VIEW: Columns = {"worker": None, "lease_until": None, "waiting_for": None, "next_wake_up": None, "steps_done": 0}
+VIEW: Columns = {
+    "worker": None, "claimed_at": None, "lease_until": None, "last_heartbeat": None, "waiting_for": None, "next_wake_up": None,
+    "running_for": None, "steps_done": 0, "last_step": None,
+}  # fmt: skip
+PLACEHOLDER: Columns = {"payload": None, "emitted_at": None}
 
 
 @dataclass(frozen=True)
@@ -28,10 +31,11 @@ class Call:
 
     queue: str
     role: str
-    application: str
+    application: str | None
     via: str
     xid: str
     ids: dict[str, Any]
+    maker: str = ""
 
 
 @dataclass
@@ -41,7 +45,7 @@ class Sight:
     tasks: dict[str, Columns]
     runs: dict[tuple[str, int], Columns]
     checkpoints: dict[tuple[str, str], Columns]
-    waits: dict[str, str]
+    waits: dict[str, Columns]
     events: dict[str, Any]
     workflows: dict[str, Columns]
     view: dict[str, Columns]
@@ -67,8 +71,8 @@ def see(connection: psycopg.Connection[Any], queue: str, ids: dict[str, Any]) ->
         tasks={labels[r["task_id"]]: {k: v for k, v in r.items() if k not in GATES_OWN} for r in tasks},
         runs={(labels[r["task_id"]], r["attempt"]): r for r in rows("run")},
         checkpoints={(labels[r["task_id"]], r["checkpoint_name"]): r for r in rows("checkpoint")},
-        waits={labels[r["task_id"]]: r["event_name"] or labels[r["awaited_task_id"]] for r in rows("wait")},
-        events={r["event_name"]: r["payload"] for r in rows("event")},
+        waits={labels[r["task_id"]]: r for r in rows("wait")},
+        events={r["event_name"]: {c: r[c] for c in PLACEHOLDER} for r in rows("event")},
         workflows={labels[r["workflow_run_id"]]: r for r in workflows},
         view={labels[r["task_id"]]: r for r in rows("task_runtime_status")},
         log=rows("absurd_event_log", order="log_id"),
@@ -85,6 +89,8 @@ def resolve(value: Any, call: Call) -> Any:
             return str(call.ids.get(value.label))
         case Run():
             return call.ids[value.label] and _run_id(call.ids[value.label], value.attempt)
+        case Maker():
+            return call.maker
         case Queue():
             return call.queue + value.suffix
         case Says():
@@ -102,7 +108,7 @@ def _run_id(task_id: Any, attempt: int) -> str:
     return f"{str(task_id)[:30]}{attempt:06x}"
 
 
-def compare(row: Row, call: Call, before: Sight, after: Sight, notified: int) -> Iterator[str]:
+def compare(row: Row, call: Call, before: Sight, after: Sight, notified: list[str]) -> Iterator[str]:
     """Every column that is not as owed, in words; nothing when all is right."""
     changes = {change.label: change for change in row.changes}
     yield from _tasks(row, changes, call, before, after)
@@ -110,8 +116,8 @@ def compare(row: Row, call: Call, before: Sight, after: Sight, notified: int) ->
     yield from _log(row, call, before, after)
     yield from _runs(row, changes, call, before, after)
     yield from _records(row, call, before, after)
-    if bool(notified) != row.notify:
-        yield f"{notified} notifications, owed: {'some' if row.notify else 'none'}"
+    if set(notified) != ({call.queue} if row.notify else set()):
+        yield f"{len(notified)} notifications, of {sorted({*notified})}, owed: {'some, of its queue' if row.notify else 'none'}"
     for table in BESIDES:
         yield from _differ(f"rows of {table}", after.besides[table], before.besides[table] + row.besides.get(table, 0))
 
@@ -159,12 +165,15 @@ def _view(label: str, row: Row, change: Change | None, call: Call, task: Columns
     if seen is None:
         yield f"{label} is not in task_runtime_status"
         return
-    was = before.view.get(label, seen)
+    was = before.view.get(label, VIEW)
     want = VIEW | resolve(change.view, call) if change else {k: was[k] for k in VIEW}
     if not change and label == "task":
-        want |= {"lease_until": row.lease["claim_expires_at"]} if "claim_expires_at" in row.lease else {}
-        want |= {"steps_done": row.steps} if row.steps is not None else {}
-    yield from _columns(f"view of {label}", {k: seen[k] for k in VIEW} | {"state": seen["state"]}, want | {"state": task["state"]})
+        beaten = {"lease_until": "claim_expires_at", "last_heartbeat": "heartbeat_at"}
+        want |= resolve({told: row.lease[column] for told, column in beaten.items() if column in row.lease}, call)
+        want |= {"steps_done": row.steps, "last_step": "s"} if row.steps is not None else {}
+    same = ("task_id", "queue_name", "task_name", "state", "attempt")
+    want |= {k: task[k] for k in same} | {"run_id": _run_id(task["task_id"], task["attempt"])}
+    yield from _columns(f"view of {label}", seen, want)
 
 
 def _workflows(row: Row, changes: dict[str, Change], call: Call, before: Sight, after: Sight) -> Iterator[str]:
@@ -178,6 +187,8 @@ def _workflows(row: Row, changes: dict[str, Change], call: Call, before: Sight, 
             want |= {"purged_at": NOW, "updated_at": NOW}
         elif change:
             want |= {"status": _final(change), "updated_at": NOW} | resolve(change.workflow, call)
+        elif label == "task":
+            want |= resolve(row.mended, call)
         yield from _columns(f"workflow_run of {label}", have, want)
 
 
@@ -197,7 +208,8 @@ def _log(row: Row, call: Call, before: Sight, after: Sight) -> Iterator[str]:
     without = [entry for entry in told if entry["task_id"] is None]
     yield from _differ("log rows without a task", [e["event"] for e in without], [event for event, _ in row.logged])
     for entry, (_, detail) in zip(without, row.logged, strict=False):
-        want = _by(call, entry) | {"event": entry["event"], "detail": resolve(detail, call), "via": call.via, "at": NOW}
+        want = _by(call, entry) | {"event": entry["event"], "detail": resolve(detail, call), "via": call.via}
+        want |= {"workflow_run_id": call.ids["task"]} if entry["event"] == "repaired" else {}
         yield from _columns(f"log {entry['event']}", entry, dict.fromkeys(entry) | want)
 
 
@@ -241,6 +253,16 @@ def _records(row: Row, call: Call, before: Sight, after: Sight) -> Iterator[str]
     yield from _differ("checkpoints", sorted(after.checkpoints), sorted(steps))
     for key in after.checkpoints.keys() & steps.keys():
         yield from _columns(f"step {key[1]} of {key[0]}", after.checkpoints[key], steps[key])
-    for what, have, was, owed in (("waits", after.waits, before.waits, row.waits), ("events", after.events, before.events, row.events)):
-        want = {k: v for k, v in (was | owed).items() if v != "gone"}
-        yield from _differ(what, json.dumps(have, sort_keys=True), json.dumps(want, sort_keys=True))
+    waits = {label: wait for label, wait in before.waits.items() if row.waits.get(label) != "gone"}
+    for label, wait in row.waits.items():
+        if wait != "gone":
+            fixed = {"task_id": call.ids[label], "queue_name": call.queue, "step_name": "s", "attempt": 1, "created_at": NOW}
+            waits[label] = fixed | {"event_name": None, "awaited_task_id": None, "timeout_at": None} | resolve(wait, call)
+    yield from _differ("waits", sorted(after.waits), sorted(waits))
+    for label in after.waits.keys() & waits.keys():
+        yield from _columns(f"wait of {label}", after.waits[label], waits[label])
+    emitted = {name: PLACEHOLDER if payload is None else {"payload": payload, "emitted_at": NOW} for name, payload in row.events.items()}
+    events = {name: event for name, event in (before.events | emitted).items() if row.events.get(name) != "gone"}
+    yield from _differ("events", sorted(after.events), sorted(events))
+    for name in after.events.keys() & events.keys():
+        yield from _columns(f"event {name}", after.events[name], events[name])

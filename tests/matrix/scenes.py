@@ -62,9 +62,24 @@ class Scene:
     def emit(self) -> None:
         self.one("select absurd.emit_event(%s, 'e', '\"payload\"')", self.queue)
 
+    def elsewhere(self, held: str, act: Callable[[], None]) -> None:
+        """What happens while another session holds that task's row."""
+        with psycopg.connect(self._connection.info.dsn, user=self._connection.info.user) as other:
+            other.execute("select from absurd.task where task_id = %s for update", (self.tasks[held],))
+            act()
+
+    def past_its_trigger(self, table: str, trigger: str, statement: str) -> None:
+        """What only the owner can do: a write that a trigger would have judged."""
+        self._connection.execute(f"alter table absurd.{table} disable trigger {trigger}")
+        self._connection.execute(statement)
+        self._connection.execute(f"alter table absurd.{table} enable always trigger {trigger}")
+
     def await_task(self, label: str, awaited: str) -> None:
-        op = {"n": 0, "task_id": self.tasks[label], "epoch": 1, "op": "await_task", "step": "s", "task": self.tasks[awaited]}
-        self.one("select absurd.worker_sync(%s)", json.dumps({"queue": self.queue, "worker": "w1", "ops": [op]}))
+        self.sync(label, op="await_task", step="s", task=self.tasks[awaited])
+
+    def sync(self, label: str, **op: Any) -> None:
+        first = {"n": 0, "task_id": self.tasks[label], "epoch": 1}
+        self.one("select absurd.worker_sync(%s)", json.dumps({"queue": self.queue, "worker": "w1", "ops": [first | op]}))
 
 
 def family(scene: Scene, **options: Any) -> None:
@@ -76,10 +91,12 @@ def family(scene: Scene, **options: Any) -> None:
     scene.spawn("detached", parent_task_id=scene.tasks["task"], detached=True)
 
 
-def short_retention(scene: Scene) -> None:
-    scene.running()
-    scene.complete()
-    scene.one('select absurd.set_queue_policy(%s, \'{"cleanup_ttl": "5 seconds"}\')', scene.queue)
+def short_retention(how: str, **options: Any) -> Callable[[Scene], None]:
+    def make(scene: Scene) -> None:
+        ended(how, **options)(scene)
+        scene.one('select absurd.set_queue_policy(%s, \'{"cleanup_ttl": "5 seconds"}\')', scene.queue)
+
+    return make
 
 
 def stolen(scene: Scene) -> None:
@@ -97,9 +114,40 @@ def timed_out(scene: Scene) -> None:
     scene.claim()
 
 
-def hooked(scene: Scene) -> None:
+def hooked(state: str, **options: Any) -> Callable[[Scene], None]:
+    def make(scene: Scene) -> None:
+        scene.running(**options)
+        scene.one("select absurd.set_on_move(%s, null, %s, 'handler')", scene.queue, state)
+
+    return make
+
+
+def left_asleep(scene: Scene) -> None:
+    """The event came while another session held the waiting task: its wake-up is left to the next claim."""
     scene.running()
-    scene.one("select absurd.set_on_move(%s, null, 'completed', 'handler')", scene.queue)
+    scene.wait()
+    scene.running("other")
+    scene.elsewhere("task", lambda: scene.sync("other", op="emit", event="e", payload="payload"))
+
+
+def left_to_a_repair(scene: Scene) -> None:
+    left_asleep(scene)
+    scene.one("delete from absurd.follow_up returning 1")
+
+
+def left_uncancelled(scene: Scene) -> None:
+    """The parent failed while another session held its child: the child is left to the next claim."""
+    scene.running()
+    scene.spawn("child", parent_task_id=scene.tasks["task"])
+    scene.elsewhere("child", scene.fail)
+
+
+def the_incident(scene: Scene) -> None:
+    """The task failed, and its workflow says pending."""
+    scene.running()
+    scene.fail()
+    told = f"update absurd.workflow_run set status = 'pending', completed_at = null, error = null where absurd_queue = '{scene.queue}'"
+    scene.past_its_trigger("workflow_run", "zzz_agrees_update", told)
 
 
 def ended(how: str, **options: Any) -> Callable[[Scene], None]:
@@ -134,7 +182,9 @@ SCENES: dict[str, Callable[[Scene], Any]] = {
     "running, retry beyond max_duration": lambda s: s.running(retry_strategy=FIXED, cancellation={"max_duration": 30}),
     "running, with a family": family,
     "running, last attempt, with a family": lambda s: family(s, max_attempts=1),
-    "running, a handler for its end": hooked,
+    "running, a handler for its end": hooked("completed"),
+    "running, last attempt, a handler for its failure": hooked("failed", max_attempts=1),
+    "lease expired, last attempt, a handler for its failure": hooked("failed", max_attempts=1, lease=5),
     "running, its event is there": then(lambda s: s.running(), lambda s: s.emit()),
     "running again after a time-out": timed_out,
     "lease lost to another": stolen,
@@ -146,7 +196,13 @@ SCENES: dict[str, Callable[[Scene], Any]] = {
     "waiting, its time is over": then(lambda s: s.running(), lambda s: s.wait(5)),
     "event emitted": lambda s: s.emit(),
     "completed": ended("completed"),
-    "completed, short retention": short_retention,
+    "completed, short retention": short_retention("completed"),
+    "failed, short retention": short_retention("failed", max_attempts=1),
+    "cancelled, short retention": short_retention("cancelled"),
+    "failed, its workflow says pending": the_incident,
+    "event emitted while it was held": left_asleep,
+    "event emitted, and nobody woke it": left_to_a_repair,
+    "its parent failed while it was held": left_uncancelled,
     "failed": ended("failed", max_attempts=1),
     "cancelled": ended("cancelled"),
     "lease expired": lambda s: s.running(lease=5),

@@ -46,6 +46,11 @@ class Actor:
 
 
 @dataclass(frozen=True, slots=True)
+class Maker:
+    """The role that made the scene."""
+
+
+@dataclass(frozen=True, slots=True)
 class Says:
     """A text with the ids of the scene's tasks in it, by their labels."""
 
@@ -94,11 +99,12 @@ class Row:
     changes: tuple[Change, ...] = ()
     refused: str | None = None
     checkpoints: Columns = field(default_factory=dict)  # written: step -> columns
-    waits: Columns = field(default_factory=dict)  # label -> what it waits for, or None: gone
-    events: Columns = field(default_factory=dict)  # name -> payload, or None: gone
+    waits: Columns = field(default_factory=dict)  # label -> the columns of its wait, or "gone"
+    events: Columns = field(default_factory=dict)  # name -> payload, None: a placeholder, or "gone"
+    mended: Columns = field(default_factory=dict)  # columns of the task's workflow_run that change without a move
     logged: tuple[tuple[str, Any], ...] = ()  # rows of the log without a task: event, detail
     lease: Columns = field(default_factory=dict)  # columns of the task that change without a move
-    steps: int | None = None  # of the status view, where a checkpoint was written without a move
+    steps: int | None = None  # of the status view, where a checkpoint of step s was written without a move
     owned: tuple[str, ...] = ()  # labels whose runs, checkpoints and waits leave with them
     notify: bool = False
     without: tuple[str, ...] = ()  # actors that cannot say this: they have no such argument

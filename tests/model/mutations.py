@@ -31,12 +31,12 @@ MUTATIONS = {
         "_sync_judge", "when t.state = 'running' and t.claim_epoch = i.epoch then", "when t.state = 'running' then"
     ),
     "an event wakes nobody": Mutation("_event_project", "if v_tasks is not null then", "if false then"),
-    "an ended task wakes nobody": Mutation("_gate_project", "perform absurd._wake_awaiters(v_over) where v_over is not null;", ""),
-    "children go on": Mutation("_gate_project", "perform absurd._cancel_children(v_stopped) where v_stopped is not null;", ""),
+    "an ended task wakes nobody": Mutation("_gate_project", "perform absurd._wake_awaiters(v_over);", ""),
+    "children go on": Mutation("_gate_project", "perform absurd._cancel_children(v_stopped);", ""),
     "a time-out is not kept": Mutation("_await", "if p_keep_time_out then", "if false then"),
     "leases never end": Mutation("_expired_claims", "t.claim_expires_at <= p_now", "t.claim_expires_at <= p_now - interval '1 year'"),
     "a rule is forgotten": Mutation("_due_cancellations", "t.cancel_at <= p_now", "t.cancel_at <= p_now - interval '1 year'"),
-    "a timer is early": Mutation("claim_task", "and t.available_at <= v_now and", "and t.available_at <= v_now + interval '3 seconds' and"),
+    "a timer is early": Mutation("_runnable", "between v_from and p_now", "between v_from and p_now + interval '3 s'"),
     "a retry goes past max_attempts": Mutation(
         "_fail_outcome", "p_task.attempt >= p_task.max_attempts", "p_task.attempt > p_task.max_attempts"
     ),

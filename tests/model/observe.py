@@ -104,7 +104,7 @@ def expected(task: Task) -> Record:
         error = task.error if status in ("failed", "cancelled") else None
         record["workflow_run"] = [status, task.attempt, task.attempt, task.run_started, task.ended_at, task.result, error, task.purged_at]
     if task.state in ("pending", "running", "sleeping"):
-        steps = sum(saved.status == "committed" for saved in task.saved.values())
+        steps = len(task.saved)
         record["status"] = [task.state, task.worker, task.lease, steps]
     return record
 

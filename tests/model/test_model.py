@@ -54,6 +54,12 @@ def test_a_third_of_the_rules_act_with_stale_handles() -> None:
     assert len(stale) * 3 >= len(rules), (stale, rules)
 
 
+def test_every_mechanism_that_the_long_form_takes_out_is_there(db: Database) -> None:
+    for name in ALL_CONTROLS:
+        with db.conn.transaction(force_rollback=True):
+            mutations.apply(db, name)
+
+
 @pytest.mark.parametrize("name", ALL_CONTROLS if LONG else CONTROLS)
 def test_a_mechanism_that_is_taken_out_is_noticed(db: Database, name: str) -> None:
     """Within five times the short form, those that are named there; in the long form, all of them."""

@@ -21,7 +21,7 @@ SHORT = {
     ("running", "complete"): ["cancel", "drop_queue"],
     ("failed", "retry"): ["cleanup_tasks"],
     ("idle", "worker_idle"): ["worker_idle"],
-    ("idle", "create_queue"): ["drop_queue"],
+    ("idle", "create_queue"): ["create_queue", "drop_queue"],
 }
 
 

@@ -45,7 +45,7 @@ CONTROLS = [
     Control("the rules wait", "_due_cancellations", "skip locked", "", "ruled", "checkpoint claim", BOTH, "claim waits for a row"),
     Control("a heartbeat waits", "heartbeat", "skip locked", "", "running", "checkpoint heartbeat", BOTH, "heartbeat waits for a row"),
     Control("a group commit waits", "_sync_lock", "skip locked", "", "running", "cancel sync_complete", BOTH, "waits for a row"),
-    Control("a lone step waits", "_sync_steps", "skip locked", "", "running", "cancel sync_checkpoint", BOTH, "waits for a row"),
+    Control("a lone step waits", "_sync_lone", "skip locked", "", "running", "cancel sync_checkpoint", BOTH, "waits for a row"),
     Control("a wake-up is not left to the next claim", "_wake", "from unnest(p_task_ids) i(id) where", "from unnest(p_task_ids) i(id) "
             "where false and", "family", "spawn_brother complete", BOTH, "lost wake-up"),
     Control("cancel takes tasks the other way round", "cancel_task", "order by t.task_id", "order by t.task_id desc", "broadcast",

@@ -1,14 +1,17 @@
-"""The jobs of pg_cron, with a stand-in for its schema: the one table and the two functions that the engine relies on."""
+"""The jobs of pg_cron: with a stand-in for its schema, the one table and the two functions that the engine relies on; and with
+pg_cron itself, where a server of the distribution has it."""
 
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterator
 from typing import Any
 
 import psycopg
 import pytest
 
-from fixtures.database import Database
+from fixtures.database import Database, fresh_database
+from fixtures.distribution import WITH_PG_CRON
 from sql.helpers import Q, expect_error, prepare, run
 
 JOB = "create table cron.job (jobid bigint generated always as identity primary key, schedule text, command text, jobname text)"
@@ -19,15 +22,32 @@ UNSCHEDULE = """create function cron.unschedule(job_id bigint) returns boolean l
 SCOPE = hashlib.md5(Q.encode(), usedforsecurity=False).hexdigest()[:12]
 
 
+@pytest.fixture(params=["a stand-in", *(["pg_cron"] if WITH_PG_CRON else [])])
+def db(request: pytest.FixtureRequest) -> Iterator[Database]:
+    if request.param == "pg_cron":
+        yield request.getfixturevalue("cron_db")
+        return
+    with fresh_database(request.getfixturevalue("server")) as database:
+        yield database
+
+
 @pytest.fixture(autouse=True)
 def queues(db: Database) -> None:
     prepare(db)
 
 
 @pytest.fixture
-def cron(db: Database) -> None:
-    for statement in ("create schema cron", JOB, SCHEDULE, UNSCHEDULE):
+def cron(db: Database, request: pytest.FixtureRequest) -> None:
+    itself = "pg_cron" in request.node.callspec.id
+    for statement in ("create extension pg_cron",) if itself else ("create schema cron", JOB, SCHEDULE, UNSCHEDULE):
         db.conn.execute(statement)
+
+
+def test_pg_cron_itself_was_there() -> None:
+    if not WITH_PG_CRON:
+        pytest.skip("no server with pg_cron is installed; on Debian: apt-get install postgresql-15-cron")
+
+    assert (WITH_PG_CRON[-1] / "initdb").exists()
 
 
 def jobs(db: Database) -> list[Any]:
@@ -145,7 +165,7 @@ def test_a_dropped_partition_takes_its_jobs_along(db: Database) -> None:
 def test_the_jobs_are_the_callers(db: Database) -> None:
     """The owner of the functions cannot log in: a job of its own would never run."""
     name = f"m_{db.one('select current_database()')}"
-    db.conn.execute("alter table cron.job add column username text default current_user")
+    db.conn.execute("alter table cron.job add column if not exists username text default current_user")
     db.conn.execute(f"create role {name} login in role tollway_operator")
     try:
         db.conn.execute(f"grant usage on schema cron to {name}; grant all on cron.job to {name}")

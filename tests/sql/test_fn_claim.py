@@ -187,3 +187,18 @@ def test_claims_of_another_queue_are_left_alone(db: Database) -> None:
 def test_claiming_from_an_unknown_queue_is_a_missing_relation(db: Database) -> None:
     with expect_error("42P01", 'relation "absurd.r_nowhere" does not exist'):
         claim(db, queue="nowhere")
+
+
+def test_a_recovery_that_the_server_hinders_is_tried_again_by_the_next_claim(db: Database) -> None:
+    """A deadlock or a lock's time-out is not the task's fault: it has its attempts left."""
+    task = running(db)
+    other = spawn(db)
+    source = db.one("select pg_get_functiondef('absurd.fail_run'::regproc)")
+    db.conn.execute(source.replace("\nbegin\n", "\nbegin\n  raise exception 'no lock' using errcode = '55P03';\n", 1))
+    db.clock.set(at(31))
+
+    assert [claimed["task_id"] for claimed in claim(db, qty=2)] == [other]
+    assert state(db, task["task_id"]) == "running"
+
+    db.conn.execute(source)
+    assert [(claimed["task_id"], claimed["attempt"]) for claimed in claim(db)] == [(task["task_id"], 2)]

@@ -71,6 +71,11 @@ def delay(db: Database, strategy: str | None, attempt: int = 1) -> Any:
         ('{"kind": "exponential", "max_seconds": -1}', CAP),
         ('{"kind": "exponential", "max_seconds": 86401}', CAP),
         ('{"kind": "exponential", "max_seconds": []}', NUMBER),
+        # what no double precision holds
+        ('{"kind": "fixed", "base_seconds": "1e-999"}', NUMBER),
+        ('{"kind": "exponential", "max_seconds": "1e-999"}', NUMBER),
+        ('{"kind": "exponential", "factor": "-1e-999"}', NUMBER),
+        ('{"kind": "exponential", "factor": "1%s"}' % ("0" * 400), FACTOR),
     ],
 )
 def test_an_invalid_strategy_is_refused_when_it_is_given(db: Database, strategy: str, message: str) -> None:

@@ -100,7 +100,7 @@ def test_a_time_out_is_moved_by_the_claim_and_kept_as_a_checkpoint(db: Database)
     assert db.rows("select checkpoint_name, status, state from absurd.checkpoint") == [("s", "timed_out", None)]
     seen = status(db, task["task_id"])
     assert seen is not None
-    assert (seen["steps_done"], seen["last_step"], seen["waiting_for"]) == (0, "s", None)
+    assert (seen["steps_done"], seen["last_step"], seen["waiting_for"]) == (1, "s", None)
 
 
 def test_a_time_out_stays_what_it_was_when_the_event_comes_later(db: Database) -> None:

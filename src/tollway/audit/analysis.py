@@ -9,6 +9,7 @@ from pathlib import Path
 from tollway.audit.config import Config
 from tollway.audit.facts.catalog import Body, Catalog
 from tollway.audit.facts.ddl import apply
+from tollway.audit.facts.standing import standing
 from tollway.audit.facts.states import State, classify, configured, infer
 from tollway.audit.facts.switches import Switch, Switched
 from tollway.audit.facts.unused import unused
@@ -64,7 +65,7 @@ def read(config: Config, paths: Sequence[str], python: Sequence[str] = ()) -> An
 def read_sources(config: Config, sources: Sequence[Source], python: Sequence[str] = ()) -> Analysis:
     """`read`, of texts that are at hand."""
     catalog = Catalog(placeholders=dict(config.placeholders))
-    walker = Walker(catalog, Facts(), config.schedulers)
+    walker = Walker(catalog, Facts(), config.schedulers, tuple(need.target for need in config.require if need.kind == "call"))
     loose = _apply_all(sources, catalog)
     known = dict(catalog.bodies)
     for body in known.values():
@@ -111,7 +112,7 @@ def _walk_loose(walker: Walker, loose: Sequence[tuple[Statement, str, tuple[Swit
     catalog = walker.catalog
     for stmt, catalog.search_path, off in loose:
         if stmt.word(0) == "create":
-            walker.defaults(stmt)
+            walker.standing(stmt)
             continue
         writes, calls = len(walker.facts.writes), len(walker.raw_calls)
         walker.statement(stmt, {}, (), None)
@@ -136,7 +137,8 @@ def _apply_all(sources: Sequence[Source], catalog: Catalog) -> list[tuple[Statem
                 catalog.off[body.routine.span] = off
             if whole and (why := complaint(stmt)):
                 catalog.unknowns.append(Unknown("unparsed", TOP_LEVEL, stmt.code.span(0), f"this statement does not parse: {why}"))
-            if stmt.word(0) not in _DDL or (stmt.word(1) == "table" and stmt.word(0) in ("create", "drop", "alter")):
+            made = stmt.word(0) in ("create", "alter") and standing(stmt) is not None
+            if stmt.word(0) not in _DDL or made or (stmt.word(0) == "drop" and stmt.word(1) == "table"):
                 loose.append((stmt, catalog.search_path, off))
     catalog.search_path = ""
     return loose
@@ -183,6 +185,8 @@ def _joined(a: Write, b: Write) -> Write:
         returned=a.returned and b.returned,
         keyed=a.keyed and b.keyed,
         partial=a.partial or b.partial,
+        held=a.held if a.held == b.held else (),
+        inserted=tuple(c for c in a.inserted if c in b.inserted),
     )
 
 

@@ -17,7 +17,7 @@ TOP_LEVEL = "(top level)"
 
 Verb = Literal["insert", "update", "delete", "merge", "truncate", "copy", "drop", "detach", "alter"]
 StateEffect = Literal["state", "other", "maybe"]
-CallKind = Literal["direct", "dynamic", "trigger", "cron", "default", "python"]
+CallKind = Literal["direct", "dynamic", "trigger", "cron", "default", "view", "policy", "python"]
 EffectKind = Literal["audit", "sync", "telemetry", "notify", "call"]
 Status = Literal[
     "guaranteed", "same statement", "same block", "callee", "guarded", "conditional", "python only", "missing", "disabled", "unknown"
@@ -90,6 +90,10 @@ class Write:
     """Of a MERGE: what it can do with a row (insert, update, delete)."""
     held: tuple[tuple[str, str], ...] = ()
     """(column, constant) of an UPDATE whose WHERE lets only rows with one of these values pass."""
+    only: bool = False
+    """UPDATE ONLY and its like: rows of tables that inherit stay as they are."""
+    inserted: tuple[str, ...] = ()
+    """The columns that each new row is given; what is left out gets its DEFAULT."""
     partial: bool = False
     """Its rows come from a CASE that may give NULL, and those with NULL are left out."""
 

@@ -14,7 +14,6 @@ from tollway.client import AbsurdClient, AsyncAbsurdClient
 from tollway.errors import InvalidOption
 from tollway.protocol.codec import settle
 from tollway.workflow.business import Source, begin_of
-from tollway.workflow.connect import connect_async, connect_sync
 from tollway.workflow.definition import Handler, Hook, Registry, Workflow, define
 from tollway.workflow.durations import Duration
 from tollway.workflow.fallback import embedded_dsn
@@ -22,6 +21,7 @@ from tollway.workflow.handle import Handle
 from tollway.workflow.names import check_name, task_id_of
 from tollway.workflow.options import StartOptions, check_hook, inputs_of, params_of
 from tollway.workflow.retry import Retry
+from tollway.workflow.spare import Spares
 from tollway.workflow.sync_handle import SyncHandle
 from tollway.workflow.typed import UNTYPED
 
@@ -52,11 +52,19 @@ class Tollway:
         if connect is not None:
             begin_of(connect)  # what cannot be one is refused here, not in the first transaction
         self.registry.connect = connect
+        self.spares = Spares()
 
     @property
     def dsn(self) -> str:
         """Where the database is. Raises: InvalidOption, when none was given and the embedded one is not installed."""
         return self._dsn or os.environ.get(DSN_VARIABLE) or embedded_dsn(self.queue)
+
+    def close(self) -> None:
+        """Close the connections that requests without `conn` opened and keep for the next, at most four and four of each event loop.
+
+        They close by themselves with the application and the process; one that was idle for a minute is not used again.
+        """
+        self.spares.close()
 
     # -- declaring ----------------------------------------------------------------------------------------------
 
@@ -179,7 +187,7 @@ class Tollway:
         if conn is not None:
             spawned = await AsyncAbsurdClient(conn).spawn_task(*task)
         else:
-            async with await connect_async(self.dsn) as own:
+            async with self.spares.lend_async(self.dsn) as own:
                 spawned = await AsyncAbsurdClient(own).spawn_task(*task)
         return Handle(self, task[0], spawned.task_id, known.result)
 
@@ -209,7 +217,7 @@ class Tollway:
         if conn is not None:
             spawned = await AsyncAbsurdClient(conn).spawn_tasks(where, tasks)
         else:
-            async with await connect_async(self.dsn) as own:
+            async with self.spares.lend_async(self.dsn) as own:
                 spawned = await AsyncAbsurdClient(own).spawn_tasks(where, tasks)
         return [Handle(self, where, task.task_id, known.result) for task in spawned]
 
@@ -235,7 +243,7 @@ class Tollway:
         if conn is not None:
             spawned = AbsurdClient(conn).spawn_task(*task)
         else:
-            with connect_sync(self.dsn) as own:
+            with self.spares.lend(self.dsn) as own:
                 spawned = AbsurdClient(own).spawn_task(*task)
         return SyncHandle(self, task[0], spawned.task_id, known.result)
 
@@ -261,7 +269,7 @@ class Tollway:
         if conn is not None:
             spawned = AbsurdClient(conn).spawn_tasks(where, tasks)
         else:
-            with connect_sync(self.dsn) as own:
+            with self.spares.lend(self.dsn) as own:
                 spawned = AbsurdClient(own).spawn_tasks(where, tasks)
         return [SyncHandle(self, where, task.task_id, known.result) for task in spawned]
 
@@ -286,7 +294,7 @@ class Tollway:
         if conn is not None:
             await AsyncAbsurdClient(conn).emit_event(where, name, wire)
         else:
-            async with await connect_async(self.dsn) as own:
+            async with self.spares.lend_async(self.dsn) as own:
                 await AsyncAbsurdClient(own).emit_event(where, name, wire)
 
     def emit_event_sync(self, name: str, payload: Any = None, *, queue: str | None = None, conn: Any = None) -> None:
@@ -295,7 +303,7 @@ class Tollway:
         if conn is not None:
             AbsurdClient(conn).emit_event(where, name, wire)
         else:
-            with connect_sync(self.dsn) as own:
+            with self.spares.lend(self.dsn) as own:
                 AbsurdClient(own).emit_event(where, name, wire)
 
     def _queue(self, given: str | None) -> str:

@@ -9,7 +9,6 @@ from uuid import UUID
 
 from tollway.client import AsyncAbsurdClient
 from tollway.model import TaskResult
-from tollway.workflow.connect import connect_async
 from tollway.workflow.durations import Duration, seconds_of
 from tollway.workflow.outcome import check_reason, found_task, outcome_of, patience, poll_delays
 from tollway.workflow.typed import UNTYPED, ValueType
@@ -34,7 +33,7 @@ class Handle:
 
         Args:
             timeout: seconds, or a timedelta; no limit by default.
-            conn: your connection or session, instead of one that is opened for the wait and closed after it. It must see what others
+            conn: your connection or session, instead of one of the application's own. It must see what others
                 commit meanwhile: in a repeatable-read transaction, or in the one that the start joined, the result never comes.
 
         Raises:
@@ -45,7 +44,7 @@ class Handle:
         ends = None if timeout is None else time.monotonic() + seconds_of(timeout, "timeout")
         if conn is not None:
             return await self._wait(AsyncAbsurdClient(conn), ends)
-        async with await connect_async(self._app.dsn) as own:
+        async with self._app.spares.lend_async(self._app.dsn) as own:
             return await self._wait(AsyncAbsurdClient(own), ends)
 
     async def state(self, *, conn: Any = None) -> str:
@@ -56,7 +55,7 @@ class Handle:
         """
         if conn is not None:
             return (await self._look(AsyncAbsurdClient(conn))).state
-        async with await connect_async(self._app.dsn) as own:
+        async with self._app.spares.lend_async(self._app.dsn) as own:
             return (await self._look(AsyncAbsurdClient(own))).state
 
     async def cancel(self, reason: str | None = None, *, conn: Any = None) -> None:
@@ -74,7 +73,7 @@ class Handle:
         if conn is not None:
             await AsyncAbsurdClient(conn).cancel_task(self.queue, self.id, reason)
             return
-        async with await connect_async(self._app.dsn) as own:
+        async with self._app.spares.lend_async(self._app.dsn) as own:
             await AsyncAbsurdClient(own).cancel_task(self.queue, self.id, reason)
 
     async def _look(self, client: AsyncAbsurdClient) -> TaskResult:

@@ -50,7 +50,7 @@ def poll_delays() -> Iterator[float]:
     delay = FIRST_POLL
     while True:
         yield delay
-        delay = min(delay * 1.5, LONGEST_POLL)
+        delay = min(delay * 1.25, LONGEST_POLL)
 
 
 def found_task(task_id: UUID, found: TaskResult | None) -> TaskResult:

@@ -12,7 +12,6 @@ from uuid import UUID
 
 from tollway.client import AbsurdClient
 from tollway.model import TaskResult
-from tollway.workflow.connect import connect_sync
 from tollway.workflow.durations import Duration, seconds_of
 from tollway.workflow.outcome import check_reason, found_task, outcome_of, patience, poll_delays
 from tollway.workflow.typed import UNTYPED, ValueType
@@ -37,7 +36,7 @@ class SyncHandle:
 
         Args:
             timeout: seconds, or a timedelta; no limit by default.
-            conn: your connection or session, instead of one that is opened for the wait and closed after it. It must see what others
+            conn: your connection or session, instead of one of the application's own. It must see what others
                 commit meanwhile: in a repeatable-read transaction, or in the one that the start joined, the result never comes.
 
         Raises:
@@ -48,7 +47,7 @@ class SyncHandle:
         ends = None if timeout is None else time.monotonic() + seconds_of(timeout, "timeout")
         if conn is not None:
             return self._wait(AbsurdClient(conn), ends)
-        with connect_sync(self._app.dsn) as own:
+        with self._app.spares.lend(self._app.dsn) as own:
             return self._wait(AbsurdClient(own), ends)
 
     def state(self, *, conn: Any = None) -> str:
@@ -59,7 +58,7 @@ class SyncHandle:
         """
         if conn is not None:
             return (self._look(AbsurdClient(conn))).state
-        with connect_sync(self._app.dsn) as own:
+        with self._app.spares.lend(self._app.dsn) as own:
             return (self._look(AbsurdClient(own))).state
 
     def cancel(self, reason: str | None = None, *, conn: Any = None) -> None:
@@ -77,7 +76,7 @@ class SyncHandle:
         if conn is not None:
             AbsurdClient(conn).cancel_task(self.queue, self.id, reason)
             return
-        with connect_sync(self._app.dsn) as own:
+        with self._app.spares.lend(self._app.dsn) as own:
             AbsurdClient(own).cancel_task(self.queue, self.id, reason)
 
     def _look(self, client: AbsurdClient) -> TaskResult:

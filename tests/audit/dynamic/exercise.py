@@ -79,6 +79,9 @@ def classic(d: Driver) -> None:
     d.rows("select absurd.complete_run(%s, %s, '{}')", Q, done[1])
     assert d.state(done[0]) == "completed"
     d.rows("select * from absurd.get_task_result(%s, %s)", Q, done[0])
+    named = [d.spawn({"idempotency_key": "once", "delay_seconds": 10}) for _ in range(2)]
+    assert named[0] == named[1]
+    d.rows("select absurd.cancel_task(%s, %s)", Q, named[0])
 
     failed = d.running({"max_attempts": 1})
     d.rows("select absurd.fail_run(%s, %s, '{}')", Q, failed[1])

@@ -109,6 +109,27 @@ def test_every_kind_of_object_is_read(shop: Callable[..., Analysis]) -> None:
     assert ("update", "app.orders", "public") in {g[:3] for g in found.catalog.grants}
     assert {r.origin for r in found.facts.routines} == {"live"}
     assert "BP015" in {f.id for f in found.findings}
+    assert found.facts.unknowns == []
+
+
+def test_what_acts_by_itself_is_a_caller(shop: Callable[..., Analysis]) -> None:
+    found = shop(
+        """create function app.seen(p bigint) returns bigint language sql immutable as $$ select p $$;
+           create view app.v as select app.seen(id) from app.log;
+           create materialized view app.mv as select app.seen(id) from app.log;
+           create policy p on app.log using (app.seen(id) > 0) with check (app.seen(id) > 1);
+           create index i on app.orders (app.seen(id));
+           create index j on app.log (id) where app.seen(id) > 0;
+           create index k on app.log (status);
+           create domain app.d as bigint check (app.seen(value) > 0);"""
+    )
+    calls = {(c.source, c.kind) for c in found.facts.calls if c.target == "app.seen/1"}
+
+    assert calls == {
+        *(("app.v", "view"), ("app.mv", "view"), ("app.log", "policy")),
+        *(("app.orders", "default"), ("app.log", "default"), ("app.d", "default")),
+    }
+    assert found.facts.unknowns == []
 
 
 def test_jobs_of_cron_are_callers(shop: Callable[..., Analysis]) -> None:

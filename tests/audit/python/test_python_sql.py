@@ -258,3 +258,38 @@ def test_a_file_that_cannot_be_read_is_an_unknown_and_the_others_are_read(tmp_pa
 
 def test_a_path_that_is_not_there_is_an_unknown(tmp_path: Path) -> None:
     assert [u.kind for u in scan([tmp_path / "gone.py"]).unknowns] == ["unreadable"]
+
+
+LITERALS = {
+    "sql.SQL('update r set state = {}').format(sql.Literal('paid'))": ("paid",),
+    "sql.SQL('update r set state = {s}').format(s=sql.Literal(\"it's\"))": ("it's",),
+    "sql.SQL('update {} set state = {}').format(sql.Identifier('r'), sql.Literal(3))": ("3",),
+    "sql.SQL('update r set {}').format(sql.SQL('state = ') + sql.Literal('x'))": ("x",),
+    "sql.SQL('insert into r (id, state) values ({})').format(sql.SQL(', ').join([sql.Literal(1), sql.Literal('new')]))": ("new",),
+    "sql.SQL('update r set state = {}').format('done' if ok else 'failed')": ("done", "failed"),
+    "sql.SQL('update r set state = {}').format(sql.Literal(None))": ("null",),
+    "sql.SQL('update r set state = {}').format(sql.Literal(anything))": (),
+    "sql.SQL('update r set state = {}').format(sql.Placeholder('s'))": (),
+    "sql.SQL('update r set state = {}').format(sql.Identifier('other'))": (),
+}
+
+
+@pytest.mark.parametrize("made", LITERALS)
+def test_a_literal_is_a_value(tmp_path: Path, made: str) -> None:
+    facts = read(tmp_path, f"from psycopg import sql\ndef f(conn, anything, ok):\n    conn.execute({made})\n")
+
+    assert tuple(v for w in facts.writes for c, v in w.values if c == "state") == LITERALS[made]
+
+
+def test_a_new_row_is_given_what_the_insert_names(tmp_path: Path) -> None:
+    facts = read(
+        tmp_path,
+        """
+        def f(conn):
+            conn.execute("insert into r (id) values (1) on conflict (id) do update set state = 'x'")
+            conn.execute("insert into r values (1, 'x')")
+            conn.execute("insert into r default values")
+        """,
+    )
+
+    assert [w.inserted for w in facts.writes] == [("id",), ("*",), ()]

@@ -123,3 +123,74 @@ def test_python_that_calls_an_sql_function_for_the_effect_has_it(scan: Scan) -> 
     )
 
     assert report.statuses() == {"finish": "python only"}
+
+
+ASKED = {
+    "update app.job set state = 'x'; if found then insert into app.log values (1); end if;": "guarded",
+    "update app.job set state = 'x'; v := 2; if found then insert into app.log values (1); end if;": "guarded",
+    "update app.job set state = 'x'; update app.other set n = 1; if found then insert into app.log values (1); end if;": "conditional",
+    "update app.job set state = 'x'; perform 1; if found then insert into app.log values (1); end if;": "conditional",
+    "execute 'update app.job set state = $1' using 'x'; if found then insert into app.log values (1); end if;": "conditional",
+    "update app.other set n = 1; if found then insert into app.log values (1); end if; update app.job set state = 'x';": "conditional",
+    "update app.job set state = 'x' returning id into v; if v is not null then insert into app.log values (1); end if;": "guarded",
+    """with a as (update app.job set state = 'x') update app.other set n = 1 returning n into v;
+       if v is not null then insert into app.log values (1); end if;""": "conditional",
+    """with a as (update app.job set state = 'x') update app.other set n = 1;
+       if found then insert into app.log values (1); end if;""": "conditional",
+}
+
+
+@pytest.mark.parametrize("body", ASKED)
+def test_only_a_question_for_this_very_change_guards_its_effect(scan: Scan, body: str) -> None:
+    report = scan(
+        f"""{JOB} create table app.other (n int);
+        create function app.f() returns void language plpgsql as $$ declare v int; begin {body} end $$;""",
+        config=CONFIG,
+    )
+
+    assert report.statuses() == {"app.f": ASKED[body]}
+
+
+BEFORE = {
+    "if p = 1 then insert into app.log values (1); return; end if;": ("missing", ""),
+    "if p = 1 then insert into app.log values (1); raise exception 'no'; end if;": ("missing", ""),
+    "if p = 1 then insert into app.log values (1); end if;": ("conditional", "if p = 1"),
+    "if p = 1 then insert into app.log values (1); else return; end if;": ("same block", ""),
+    "if p = 1 then if p = 2 then return; else return; end if; insert into app.log values (1); end if;": ("missing", ""),
+    "case p when 1 then insert into app.log values (1); return; else null; end case;": ("missing", ""),
+    "if p = 1 then insert into app.log values (1); return query select 1; end if;": ("conditional", "if p = 1"),
+}
+
+
+@pytest.mark.parametrize("before", BEFORE)
+def test_a_branch_that_leaves_is_on_no_way_to_what_comes_after(scan: Scan, before: str) -> None:
+    report = scan(
+        f"""{JOB} create function app.f(p int) returns setof int language plpgsql as $$ begin
+        {before} update app.job set state = 'x'; end $$;""",
+        config=CONFIG,
+    )
+    (verdict,) = report.document["verdicts"]
+
+    assert (verdict["status"], verdict["reason"]) == BEFORE[before]
+
+
+AFTER = {
+    "if p = 1 then update app.job set state = 'x'; return; end if; insert into app.log values (1);": "missing",
+    "if p = 1 then update app.job set state = 'x'; raise exception 'no'; end if; insert into app.log values (1);": "missing",
+    "if p = 1 then update app.job set state = 'x'; end if; insert into app.log values (1);": "same block",
+    "if p = 1 then update app.job set state = 'x'; if p = 2 then return; end if; end if; insert into app.log values (1);": "conditional",
+    "update app.job set state = 'x'; return; insert into app.log values (1);": "missing",
+    "update app.job set state = 'x'; perform app.refuse(p);": "missing",
+    "insert into app.log values (1); if p = 1 then update app.job set state = 'x'; return; end if;": "same block",
+}
+
+
+@pytest.mark.parametrize("body", AFTER)
+def test_what_stands_after_the_end_is_not_reached(scan: Scan, body: str) -> None:
+    report = scan(
+        f"""{JOB} create function app.refuse(p int) returns void language plpgsql as $$ begin raise exception 'no %', p; end $$;
+        create function app.f(p int) returns void language plpgsql as $$ begin {body} end $$;""",
+        config=CONFIG,
+    )
+
+    assert report.statuses() == {"app.f": AFTER[body]}

@@ -184,3 +184,42 @@ def test_a_write_where_none_can_stand_is_told_although_postgres_cannot_parse_it(
     )
 
     assert ("app.f", "accounting") in report.unknowns
+
+
+LISTS = {
+    "constraint ok check (state in ('a', 'b'))": [],
+    "check (state = any (array['a'::text, 'b']))": [],
+    "check (state is null or state in ('a', 'b'))": [],
+    "check (id is null or state in ('x', 'y')), constraint ok check (state in ('a', 'b'))": [],
+    "check (not (state in ('x', 'y'))), constraint ok check (state in ('a', 'b'))": [],
+    "check (state is not null and state in ('a', 'b'))": [],
+    "constraint ok check (state in ('a', 'x'))": ["b"],
+}
+
+
+@pytest.mark.parametrize("check", LISTS)
+def test_a_check_lists_the_states_if_it_holds_for_every_row(scan: Scan, check: str) -> None:
+    report = scan(
+        f"""create table app.job (id int primary key, state text default 'a', {check});
+        create function app.f() returns void language sql as $$ update app.job set state = 'b'; update app.job set state = 'a'; $$;"""
+    )
+
+    assert [f["message"].split(" to ")[1][0] for f in report.found("BP013")] == LISTS[check]
+
+
+CHANGES = {
+    "alter table app.job drop constraint ok, add constraint ok check (state in ('a', 'b', 'c'));": [],
+    "alter table app.job drop constraint if exists ok; alter table app.job add check (state in ('a', 'b', 'c'));": [],
+    "alter table app.job drop constraint other;": ["c"],
+    "alter table app.job add check (id > 0);": ["c"],
+}
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_a_list_of_states_that_is_replaced_is_the_new_one(scan: Scan, change: str) -> None:
+    report = scan(
+        f"""create table app.job (id int primary key, state text default 'a', constraint ok check (state in ('a', 'b')));
+        {change} create function app.f() returns void language sql as $$ update app.job set state = 'c'; $$;"""
+    )
+
+    assert [f["message"].split(" to ")[1][0] for f in report.found("BP013")] == CHANGES[change]

@@ -1,34 +1,19 @@
-"""The auditor against two published schemas that a person has read: what a tool finds must be what is there."""
+"""The auditor against published schemas that a person has read: what a tool finds must be what is there."""
 
 from __future__ import annotations
 
 import copy
 import json
 import shutil
-import sys
-from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
+import audit_score as score
 import pytest
 
 HERE = Path(__file__).parent
 TRUTHS = sorted(HERE.glob("*.json"))
 BLIND = sorted(HERE.glob("blind/*/truth.json"))
-
-
-def load_score() -> ModuleType:
-    spec = spec_from_file_location("audit_score", HERE.parents[2] / "tools" / "audit_score.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = module_from_spec(spec)
-    sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
-    return module
-
-
-score = load_score()
 
 
 def measures_of(truth: dict[str, Any]) -> list[Any]:

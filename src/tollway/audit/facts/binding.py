@@ -8,9 +8,10 @@ from tollway.audit.load.code import Code
 from tollway.audit.load.split import Statement
 from tollway.audit.parse.names import HOLE, close_of, commas
 from tollway.audit.parse.plpgsql import Node
-from tollway.audit.resolve.evaluate import LIMIT, Env, Evaluator, Inline, Value
+from tollway.audit.resolve.evaluate import LIMIT, Env, Evaluator, Inline, Value, using_at
 
 _QUERY_ENDS = frozenset({"from", "where", "group", "order", "limit", "union", "into", "having", "for", "offset"})
+_INTO = frozenset({"select", "with", "update", "delete", "insert", "merge", "values"})
 
 
 def unknown(code: Code) -> Code:
@@ -37,6 +38,63 @@ def forget(env: Env, name: str, code: Code) -> None:
 def elements(code: Statement, env: Env, inline: Inline) -> Value:
     """The constants of an array: ARRAY[...], '{a,b}', string_to_array('a,b', ','), or a variable that holds one."""
     return Evaluator(code, env, inline).elements(0, len(code.tokens))
+
+
+def assign(env: Env, name: str, code: Statement, inline: Inline) -> None:
+    """The variable holds what an expression can be."""
+    values = elements(code, env, inline)
+    texts = Evaluator(code, env, inline).value() if not values else [unknown(code.code)]
+    forget(env, name, code.code)
+    env[name] = texts
+    if values:
+        env[f"{name}[]"] = values
+
+
+def into(code: Statement, env: Env, inline: Inline) -> Env:
+    """`select expr into v`: v holds what expr can be. Any other INTO makes its targets unknown."""
+    depth = 0
+    for i, token in enumerate(code.tokens):
+        depth += (token.kind == "op") * ((token.word in ("(", "[")) - (token.word in (")", "]")))
+        if depth == 0 and token.kind == "name" and token.word == "into" and code.word(0) in _INTO:
+            if code.word(0) in ("insert", "merge") and i == 1:
+                continue
+            return _bind(code, i, env, inline)
+    return env
+
+
+def _bind(code: Statement, i: int, env: Env, inline: Inline) -> Env:
+    env = dict(env)
+    at = i + 1 + (code.word(i + 1) == "strict")
+    targets = [code.word(at)]
+    while code.word(at + 1) == ",":
+        at += 2
+        targets.append(code.word(at))
+    plain = code.word(0) == "select"
+    start, stop = (1, i) if plain else (0, 0)
+    if plain and i == 1:
+        ends = [k for k in range(at + 1, len(code.tokens)) if code.word(k) == "from"]
+        start, stop = at + 1, ends[0] if ends else len(code.tokens)
+    given = commas(code.tokens, start, stop)
+    values = [Evaluator(code, env, inline).value(*pair) for pair in given] if plain else []
+    for k, target in enumerate(targets):
+        forget(env, target, code.code)
+        if len(values) == len(targets):
+            env[target] = values[k]
+    return env
+
+
+def executed_into(code: Statement, env: Env) -> Env:
+    """What the INTO of an EXECUTE fills is not known."""
+    at = using_at(code)
+    if code.word(at) != "into":
+        return env
+    env = dict(env)
+    for token in code.tokens[at + 1 :]:
+        if token.kind == "name":
+            forget(env, token.word, code.code)
+        if token.word == "using":
+            break
+    return env
 
 
 def select_items(code: Statement) -> Iterator[tuple[str, int, int]]:
@@ -72,6 +130,17 @@ def bind_row(env: Env, targets: list[str], code: Statement, inline: Inline) -> N
             env[f"{targets[0]}.{name}"] = values
     if len(given) == len(targets) == 1:
         env[targets[0]] = given[0][1]
+
+
+def bind_loop(env: Env, node: Node, inline: Inline) -> None:
+    """Let the variable of a loop over an array or a query hold what it can."""
+    assert node.code is not None
+    targets = [t.strip() for t in node.target.split(",")]
+    if node.word == "foreach":
+        forget(env, targets[0], node.code.code)
+        env[targets[0]] = elements(node.code, env, inline) or env[targets[0]]
+    else:
+        bind_row(env, targets, node.code, inline)
 
 
 def _columns(code: Statement, env: Env, inline: Inline) -> list[tuple[str, Value]]:

@@ -20,6 +20,8 @@ class Column:
     type: str = ""
     default: str = ""
     labels: tuple[str, ...] = ()
+    check: str = ""
+    """The name of the constraint that lists the labels."""
 
 
 @dataclass(slots=True)
@@ -30,11 +32,12 @@ class Table:
     span: Span
     columns: dict[str, Column] = field(default_factory=dict)
     parent: str = ""
+    """Of a partition, and the one table below a view."""
+    bases: tuple[str, ...] = ()
+    """What it INHERITS: the columns, and no trigger."""
     view: bool = False
-    inherits: bool = False
-    """Its parent is one by INHERITS, whose triggers it does not have."""
     was: str = ""
-    """What it was a partition of, until it was detached."""
+    """What it was a partition of, or inherited, until the two were parted."""
 
 
 @dataclass(slots=True)
@@ -62,6 +65,16 @@ class Rule:
     span: Span
 
 
+@dataclass(frozen=True, slots=True)
+class TriggerDrop:
+    """A DROP TRIGGER in a routine."""
+
+    name: str
+    relation: str
+    routine: str
+    span: Span
+
+
 @dataclass(slots=True)
 class Catalog:
     """The whole schema."""
@@ -71,6 +84,7 @@ class Catalog:
     """The labels of enums and of domains with a CHECK list."""
     bodies: dict[str, Body] = field(default_factory=dict)
     triggers: dict[tuple[str, str], Trigger] = field(default_factory=dict)
+    trigger_drops: list[TriggerDrop] = field(default_factory=list)
     partition_switches: dict[tuple[str, str], str] = field(default_factory=dict)
     """(partition, trigger of its parent) -> how it is switched for that partition alone."""
     rules: dict[tuple[str, str], Rule] = field(default_factory=dict)
@@ -82,6 +96,8 @@ class Catalog:
     fk_actions: list[FkAction] = field(default_factory=list)
     grants: list[tuple[str, str, str, Span]] = field(default_factory=list)
     """(privilege, object, role, where)."""
+    policies: dict[tuple[str, str], Span] = field(default_factory=dict)
+    """(table, policy): where it is created."""
     unknowns: list[Unknown] = field(default_factory=list)
     search_path: str = ""
     placeholders: dict[str, str] = field(default_factory=dict)
@@ -104,6 +120,7 @@ class Catalog:
         for child in self.tables.values():
             child.parent = new if child.parent == old else child.parent
             child.was = new if child.was == old else child.was
+            child.bases = tuple(new if base == old else base for base in child.bases)
         for relation, name in [k for k in self.triggers if k[0] == old]:
             self.triggers[new, name] = replace(self.triggers.pop((relation, name)), relation=new)
         self.rules = {(new if r == old else r, n): replace(v, relation=new if r == old else r) for (r, n), v in self.rules.items()}

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 from tollway.audit.facts.binding import select_items
-from tollway.audit.facts.catalog import Body, Catalog, Rule, Table
+from tollway.audit.facts.catalog import Body, Catalog, Rule, Table, TriggerDrop
 from tollway.audit.facts.routines import language_of, read_routine, read_tree, schemas, sets_replica
 from tollway.audit.facts.tables import alter_table, create_table, labels_of
 from tollway.audit.facts.triggers import create_trigger
@@ -27,7 +28,7 @@ def apply(stmt: Statement, catalog: Catalog, origin: str) -> Body | None:
     if head == "create":
         return _create(stmt, catalog, origin)
     if head == "drop":
-        _drop(stmt, catalog)
+        _drop(stmt, catalog, origin)
     elif head == "alter":
         _alter(stmt, catalog)
     elif head == "do":
@@ -74,6 +75,8 @@ def _create(stmt: Statement, catalog: Catalog, origin: str) -> Body | None:
         labels = labels_of(stmt, after, len(stmt.tokens)) if enum or kind == "domain" else ()
         if labels:
             catalog.types[name] = labels
+    elif kind == "policy":
+        catalog.policies[_on_table(stmt, at)] = stmt.code.span(0)
     elif kind == "rule":
         return _rule(stmt, catalog, at)
     return None
@@ -164,36 +167,49 @@ def _do(stmt: Statement, catalog: Catalog) -> Body | None:
     return None
 
 
-def _drop(stmt: Statement, catalog: Catalog) -> None:
+def _drop(stmt: Statement, catalog: Catalog, origin: str) -> None:
+    """What a script or a DO block drops is gone. Whether a routine that drops something is ever called, the text cannot say."""
     kind, at = _kind(stmt)
-    if kind in ("trigger", "rule"):
-        _drop_from_table(stmt, catalog, kind, at)
-        return
-    for start, stop in commas(stmt.tokens, at, len(stmt.tokens)):
-        name, after = name_at(stmt.tokens, start)
-        name = catalog.qualify(name)
-        if kind in ("function", "procedure", "routine", "aggregate"):
-            _drop_routine(stmt, catalog, name, after, stop)
-        elif kind in ("table", "view") and "*" not in name:
-            _drop_table(catalog, name)
-        elif kind == "schema":
-            for hung in [k for k, b in catalog.bodies.items() if b.routine.name.startswith(f"{name}.")]:
-                del catalog.bodies[hung]
-            for table in [t for t in catalog.tables if t.startswith(f"{name}.")]:
-                _drop_table(catalog, table)
+    later = not origin.startswith(("(", "do at "))
+    if kind in ("trigger", "rule", "policy"):
+        _drop_from_table(stmt, catalog, kind, at, origin if later else "")
+    elif not later:
+        for start, stop in commas(stmt.tokens, at, len(stmt.tokens)):
+            name, after = name_at(stmt.tokens, start)
+            _drop_named(stmt, catalog, kind, catalog.qualify(name), after, stop)
 
 
-def _drop_from_table(stmt: Statement, catalog: Catalog, kind: str, at: int) -> None:
-    """DROP TRIGGER and DROP RULE: `name ON table`."""
-    name, after = name_at(stmt.tokens, at)
-    relation, _ = name_at(stmt.tokens, after + 1)
-    hung: dict[tuple[str, str], object] = dict(catalog.triggers if kind == "trigger" else catalog.rules)
-    for key in [k for k in hung if k[1] == name and same_relation(k[0], relation)]:
+def _drop_from_table(stmt: Statement, catalog: Catalog, kind: str, at: int, routine: str) -> None:
+    """DROP TRIGGER, DROP RULE and DROP POLICY: `name ON table`."""
+    relation, name = _on_table(stmt, at)
+    if routine:
         if kind == "trigger":
-            del catalog.triggers[key]
-        else:
-            del catalog.rules[key]
+            catalog.trigger_drops.append(TriggerDrop(name, relation, routine, stmt.code.span(0)))
+        return
+    kinds: dict[str, dict[tuple[str, str], Any]] = {"trigger": catalog.triggers, "rule": catalog.rules, "policy": catalog.policies}
+    hung = kinds[kind]
+    for key in [k for k in hung if k[1] == name and same_relation(k[0], relation)]:
+        del hung[key]
+        if kind == "rule":
             catalog.bodies.pop(f"rule {name}/0", None)
+
+
+def _on_table(stmt: Statement, at: int) -> tuple[str, str]:
+    """(table, name) of `name ON table`."""
+    name, after = name_at(stmt.tokens, at)
+    return name_at(stmt.tokens, after + 1)[0], name
+
+
+def _drop_named(stmt: Statement, catalog: Catalog, kind: str, name: str, after: int, stop: int) -> None:
+    if kind in ("function", "procedure", "routine", "aggregate"):
+        _drop_routine(stmt, catalog, name, after, stop)
+    elif kind in ("table", "view") and "*" not in name:
+        _drop_table(catalog, name)
+    elif kind == "schema":
+        for hung in [k for k, b in catalog.bodies.items() if b.routine.name.startswith(f"{name}.")]:
+            del catalog.bodies[hung]
+        for table in [t for t in catalog.tables if t.startswith(f"{name}.")]:
+            _drop_table(catalog, table)
 
 
 def _drop_table(catalog: Catalog, name: str) -> None:

@@ -36,6 +36,9 @@ class RawWrite:
     upsert: bool = False
     events: list[str] = field(default_factory=list)
     """Of a MERGE: its actions."""
+    only: bool = False
+    inserted: list[str] | None = None
+    """The columns that every new row is given."""
     selected: bool = False
     """The rows come from a query, so there may be none."""
 
@@ -117,7 +120,7 @@ def _update(stmt: Statement, i: int) -> Iterator[RawWrite]:
     begin = _find(tokens, after, min(after + 6, end), frozenset({"set"}))
     if not relation or begin >= end or tokens[begin].word != "set":
         return
-    write = RawWrite("update", relation, i)
+    write = RawWrite("update", relation, i, only=stmt.word(i + 1) == "only")
     stop = _find(tokens, begin + 1, end, frozenset({"where", "from", "returning"}))
     _assignments(stmt, begin + 1, stop, write)
     _tail(tokens, stop, end, write)
@@ -235,8 +238,10 @@ def _insert(stmt: Statement, i: int) -> Iterator[RawWrite]:
     stop = min(conflict, _find(tokens, at, end, frozenset({"returning"})))
     for name in names:
         _set(write, name, [])
+    write.inserted = list(names)
     if not names and not (at < end and tokens[at].word == "default"):
         write.open_columns = True
+        write.inserted = ["*"]
     write.selected = _find(tokens, at, stop, frozenset({"values", "default"})) >= stop
     for row in _rows(tokens, at, stop):
         for name, (a, b) in zip(names, row, strict=False):
@@ -283,7 +288,7 @@ def _delete(stmt: Statement, i: int) -> Iterator[RawWrite]:
     at = i + 2 + (stmt.word(i + 2) == "only")
     relation, after = name_at(tokens, at)
     if relation:
-        write = RawWrite("delete", relation, i)
+        write = RawWrite("delete", relation, i, only=stmt.word(i + 2) == "only")
         _tail(tokens, after, end, write)
         yield write
 
@@ -295,7 +300,7 @@ def _merge(stmt: Statement, i: int) -> Iterator[RawWrite]:
     relation, at = name_at(tokens, i + 2 + (stmt.word(i + 2) == "only"))
     if not relation:
         return
-    write = RawWrite("merge", relation, i, selected=True)
+    write = RawWrite("merge", relation, i, selected=True, only=stmt.word(i + 2) == "only")
     while (at := _find(tokens, at, end, frozenset({"then"}))) < end:
         action, stop = stmt.word(at + 1), _find(tokens, at + 1, end, frozenset({"when", "returning"}))
         if action in ("insert", "update", "delete"):
@@ -306,6 +311,8 @@ def _merge(stmt: Statement, i: int) -> Iterator[RawWrite]:
             names = (
                 [tokens[a].word for a, b in commas(tokens, at + 3, close_of(tokens, at + 2)) if b > a] if stmt.word(at + 2) == "(" else []
             )
+            given = names or ([] if stmt.word(at + 2) == "default" else ["*"])
+            write.inserted = given if write.inserted is None else [n for n in write.inserted if n in given or "*" in given]
             for row in _rows(tokens, at + 2, stop):
                 for name, (a, b) in zip(names, row, strict=False):
                     _set(write, name, literals(stmt, a, b))
@@ -317,18 +324,17 @@ def _merge(stmt: Statement, i: int) -> Iterator[RawWrite]:
 def _truncate(stmt: Statement, i: int) -> Iterator[RawWrite]:
     if i:
         return
-    tokens, at = stmt.tokens, i + 1
-    while stmt.word(at) in ("table", "only"):
-        at += 1
+    tokens, at = stmt.tokens, i + 1 + (stmt.word(i + 1) == "table")
     while True:
-        relation, at = name_at(tokens, at)
+        only = stmt.word(at) == "only"
+        relation, at = name_at(tokens, at + only)
         if relation:
-            yield RawWrite("truncate", relation, i)
+            yield RawWrite("truncate", relation, i, only=only)
         while stmt.word(at) == "*":
             at += 1
         if stmt.word(at) != ",":
             return
-        at += 1 + (stmt.word(at + 1) == "only")
+        at += 1
 
 
 def _copy(stmt: Statement, i: int) -> Iterator[RawWrite]:

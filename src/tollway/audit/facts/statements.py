@@ -57,6 +57,8 @@ def writes_of(
             upsert=raw.upsert,
             events=tuple(dict.fromkeys(raw.events)),
             held=tuple((catalog.column_now(relation, c), v) for c, v in _held(stmt, raw)) if raw.verb == "update" else (),
+            only=raw.only,
+            inserted=tuple(catalog.column_now(relation, c) for c in raw.inserted or ()),
             partial=raw.selected and case_may_be_null(stmt) and _drops_nulls(stmt),
         )
     yield from removals_of(stmt, routine, catalog, owner, guards)

@@ -111,7 +111,7 @@ def infer(catalog: Catalog, writes: Iterable[Write]) -> list[State]:
                 literal[write.relation, name].add(value)
     found: list[State] = []
     for table in catalog.tables.values():
-        if table.view or ((table.parent or table.was) and not table.columns):
+        if table.view or ((table.parent or table.bases or table.was) and not table.columns):
             continue
         for column in table.columns.values():
             moved = any(column.name in names for relation, names in updated.items() if same_relation(table.name, relation))
@@ -128,7 +128,7 @@ def _unseen_tables(catalog: Catalog, updated: dict[str, set[str]], literal: dict
     for relation, names in updated.items():
         table = catalog.table(relation)
         if "*" not in short(relation).replace("*", "", 1) and (
-            table is None or not (table.columns or table.parent or table.was or table.view)
+            table is None or not (table.columns or table.parent or table.bases or table.was or table.view)
         ):
             found += [State(relation, n) for n in sorted(names) if _NAME.fullmatch(n) and not _PAST.match(n) and literal.get((relation, n))]
     return found
@@ -190,7 +190,7 @@ def _defaults(write: Write, touched: Sequence[str], parents: Sequence[str], cata
     for column in touched:
         if not made and (column, "default") not in write.values:
             continue
-        if (column in write.columns or "*" in write.columns) and (column, "default") not in write.values:
+        if made and (column in write.inserted or "*" in write.inserted) and (column, "default") not in write.values:
             continue
         for table in catalog.tables.values():
             declared = table.columns.get(column)
@@ -200,13 +200,25 @@ def _defaults(write: Write, touched: Sequence[str], parents: Sequence[str], cata
 
 
 def lineage(name: str, catalog: Catalog) -> list[str]:
-    """A relation and the tables that it is, or was, a partition or child of: it has their columns, and rows that came by them."""
+    """A relation and the tables that it is, or was, a partition or heir of: it has their columns, and rows that came by them."""
     found = [name]
-    table = catalog.table(name)
-    while table is not None and (above := table.parent or table.was) and above not in found:
-        found.append(above)
-        table = catalog.table(above)
+    for relation in found:  # grows while it is read
+        table = catalog.table(relation)
+        above = (table.parent, *table.bases, table.was) if table is not None else ()
+        found += [parent for parent in above if parent and parent not in found]
     return found
+
+
+def heirs(name: str, catalog: Catalog) -> list[str]:
+    """The tables that inherit from a relation: a change of its rows, without ONLY, changes theirs too."""
+    found = [name]
+    for relation in found:  # grows while it is read
+        found += [
+            table.name
+            for table in catalog.tables.values()
+            if table.name not in found and any(same_relation(base, relation) for base in table.bases)
+        ]
+    return found[1:]
 
 
 def _bearing(write: Write, state: State) -> StateEffect:

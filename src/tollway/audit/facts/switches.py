@@ -15,9 +15,11 @@ _WORDS = re.compile(
       | (?P<reset>\breset\s+(?:session_replication_role|all)\b)
       | (?:\btable\s+(?:only\s+|if\s+exists\s+)*(?P<table>\S+)\s+)?\b(?P<how>disable|enable(?:\s+(?:always|replica))?)\s+trigger\s+
         (?P<trigger>"[^"]+"|[^\s;',]+)
+      | \bdrop\s+trigger\s+(?:if\s+exists\s+)?(?P<dropped>"[^"]+"|[^\s;',]+)\s+on\s+(?:only\s+)?(?P<on>[^\s;']+)
       | \bset\s+constraints\s+(?P<names>[^;']+?)\s+(?P<timing>immediate|deferred)\b""",
     re.IGNORECASE | re.VERBOSE,
 )
+_CHANGES = re.compile(r"\b(?:insert|update|delete|merge|truncate|copy|select|perform|call)\b", re.IGNORECASE)
 _NAME = re.compile(r'[\w$]+|"[^"]+"')
 
 
@@ -59,10 +61,13 @@ class Switched:
 
     def read(self, text: str) -> Switched:
         """Take in a text, in its order."""
-        for found in _WORDS.finditer(_COMMENT.sub(" ", text)):
+        text = _COMMENT.sub(" ", text)
+        for found in _WORDS.finditer(text):
             if found["reset"] or found["role"]:
                 if not found["read"]:  # current_setting('session_replication_role') only asks
                     self._turn([Switch(replica=True)], on=(found["role"] or "").lower() != "replica")
+            elif found["dropped"]:
+                self._drop(Switch(_table(found["on"]), _trigger(found["dropped"])), found["dropped"], text[found.end() :])
             elif found["timing"]:
                 names = [_trigger(name.strip().rpartition(".")[2]) for name in found["names"].split(",")]
                 later: Literal["immediate", "deferred"] = "deferred" if found["timing"].lower() == "deferred" else "immediate"
@@ -73,6 +78,14 @@ class Switched:
                 switch = Switch(_table(found["table"] or ""), _trigger(found["trigger"]))
                 self._turn([switch], on=how[0] == "enable" and how[-1] != "replica")
         return self
+
+    def _drop(self, switch: Switch, written: str, rest: str) -> None:
+        """A trigger that the rest of the text makes anew is away for what stands between, if anything does."""
+        again = re.search(rf"\btrigger\s+{re.escape(written)}(?![\w$])", rest, re.IGNORECASE)
+        if again is None or _CHANGES.search(rest, 0, again.start()):
+            self.ever.append(switch)
+        if again is None:
+            self.left.append(switch)
 
     def _turn(self, switches: list[Switch], *, on: bool) -> None:
         if not on:

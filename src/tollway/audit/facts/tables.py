@@ -11,6 +11,7 @@ from tollway.audit.model import FkAction, Trigger
 from tollway.audit.parse.names import close_of, commas, name_at, same_relation, short
 
 _CONSTRAINT = frozenset({"constraint", "check", "primary", "unique", "foreign", "exclude", "like"})
+_BESIDE = frozenset({"or", "and", "in", "any", "some", "array", "is", "not", "null", "text", "character", "varying", "varchar", "bpchar"})
 _OPTION = frozenset({"not", "null", "default", "check", "constraint", "references", "unique", "primary", "generated", "collate"})
 
 
@@ -44,8 +45,8 @@ def create_table(stmt: Statement, at: int, catalog: Catalog) -> None:
             table.columns |= {c.name: replace(c) for c in model.columns.values()} if model else {}
         _element(stmt, start, stop, table, catalog)
     if stmt.word(close + 1) == "inherits":
-        table.parent, _ = name_at(stmt.tokens, close + 3)
-        table.inherits = True
+        listed = commas(stmt.tokens, close + 3, close_of(stmt.tokens, close + 2))
+        table.bases = tuple(catalog.qualify(name_at(stmt.tokens, a)[0]) for a, _ in listed)
 
 
 def _element(stmt: Statement, start: int, stop: int, table: Table, catalog: Catalog) -> None:
@@ -67,7 +68,8 @@ def _column(stmt: Statement, start: int, stop: int, table: Table, catalog: Catal
             end = next((m for m in range(k + 2, stop) if stmt.tokens[m].kind == "name" and stmt.word(m) in _OPTION), stop)
             column.default = text_of(stmt, k + 1, end)
         elif word == "check" and stmt.word(k + 1) == "(":
-            column.labels = column.labels or _check_labels(stmt, k + 1, close_of(stmt.tokens, k + 1)).get(name, ())
+            labels = _check_labels(stmt, k + 1, close_of(stmt.tokens, k + 1)).get(name, ())
+            _allow(table, column, labels, stmt.word(k - 1) if stmt.word(k - 2) == "constraint" else "")
         elif word == "references":
             _references(stmt, k, stop, table, (name,), catalog)
     table.columns[name] = column
@@ -78,8 +80,7 @@ def _constraint(stmt: Statement, start: int, stop: int, table: Table, catalog: C
         word = stmt.word(k)
         if word == "check":
             for name, labels in _check_labels(stmt, k + 1, close_of(stmt.tokens, k + 1)).items():
-                column = table.columns.setdefault(name, Column(name))
-                column.labels = column.labels or labels
+                _allow(table, table.columns.setdefault(name, Column(name)), labels, stmt.word(start + 1) if k > start else "")
             return
         if word == "foreign":
             close = close_of(stmt.tokens, k + 2)
@@ -88,9 +89,18 @@ def _constraint(stmt: Statement, start: int, stop: int, table: Table, catalog: C
             return
 
 
+def _allow(table: Table, column: Column, labels: tuple[str, ...], constraint: str) -> None:
+    """A CHECK lists what a column may hold; of two CHECKs the first is kept. Postgres names one that has no name."""
+    if labels and not column.labels:
+        column.labels, column.check = labels, constraint or f"{short(table.name)}_{column.name}_check"
+
+
 def _check_labels(stmt: Statement, first: int, last: int) -> dict[str, tuple[str, ...]]:
     """`status in ('a', 'b')`, `status = any (array['a', 'b'])` and alternatives `status = 'a' or ...`: labels by column."""
     found: dict[str, tuple[str, ...]] = {}
+    words = [t.word for t in stmt.tokens[first:last] if t.kind in ("name", "quoted")]
+    if any(word == "not" and words[i + 1 : i + 2] != ["null"] for i, word in enumerate(words)):
+        return {}
     for k in range(first, last):
         token = stmt.tokens[k]
         if token.kind not in ("name", "quoted"):
@@ -107,6 +117,8 @@ def _check_labels(stmt: Statement, first: int, last: int) -> dict[str, tuple[str
         else:
             continue
         found[token.word] = labels
+    if "or" in words and (len(found) > 1 or set(words) - _BESIDE - found.keys()):
+        return {}  # another condition stands beside the list: it holds for some rows only
     return {name: labels for name, labels in found.items() if len(labels) > 1}
 
 
@@ -148,7 +160,12 @@ def _action(stmt: Statement, start: int, stop: int, table: Table, catalog: Catal
     elif words[:1] == ["alter"] and "default" in words:
         column = table.columns.setdefault(words[1 + (words[1] == "column")], Column(words[1 + (words[1] == "column")]))
         column.default = "" if "drop" in words else text_of(stmt, start + words.index("default") + 1, stop)
-    elif words[:1] == ["drop"] and "constraint" not in words:
+    elif words[:2] == ["drop", "constraint"]:
+        gone = words[2 + 2 * (words[2:3] == ["if"])]
+        for column in table.columns.values():
+            if column.check == gone:
+                column.labels, column.check = (), ""
+    elif words[:1] == ["drop"]:
         at = 1 + (words[1:2] == ["column"])
         at += 2 if words[at : at + 1] == ["if"] else 0
         table.columns.pop(words[at] if at < len(words) else "", None)
@@ -168,12 +185,11 @@ def _move(stmt: Statement, start: int, words: list[str], table: Table, catalog: 
         child, _ = name_at(stmt.tokens, start + 2)
         known = catalog.table(child) or catalog.tables.setdefault(catalog.qualify(child), Table(catalog.qualify(child), table.span))
         known.parent, known.was = (table.name, "") if words[0] == "attach" else ("", table.name)
-        known.inherits = False
     elif words[:1] == ["inherit"]:
-        table.parent, _ = name_at(stmt.tokens, start + 1)
-        table.inherits = True
+        table.bases += (catalog.qualify(name_at(stmt.tokens, start + 1)[0]),)
     elif words[:2] == ["no", "inherit"]:
-        table.parent, table.inherits, table.was = "", False, table.parent
+        gone = catalog.qualify(name_at(stmt.tokens, start + 2)[0])
+        table.bases, table.was = tuple(base for base in table.bases if not same_relation(base, gone)), gone
 
 
 def _switch(words: list[str], table: Table, catalog: Catalog) -> None:
@@ -195,10 +211,10 @@ def _has(catalog: Catalog, trigger: Trigger, table: Table) -> bool:
 
 
 def partitioned(name: str, catalog: Catalog) -> list[str]:
-    """A relation and the partitioned tables that it is a part of, whose row triggers it has."""
+    """A relation and the partitioned tables that it is a part of, whose row triggers it has; of a view, the table below."""
     found = [name]
     table = catalog.table(name)
-    while table is not None and table.parent and not table.inherits and table.parent not in found:
+    while table is not None and table.parent and table.parent not in found:
         found.append(table.parent)
         table = catalog.table(table.parent)
     return found

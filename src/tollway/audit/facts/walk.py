@@ -5,18 +5,20 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
-from tollway.audit.facts.binding import assigned, bind_row, elements, filled, forget, merge, unknown
+from tollway.audit.facts.binding import assign, assigned, bind_loop, executed_into, filled, forget, into, merge, unknown
 from tollway.audit.facts.catalog import Body, Catalog
 from tollway.audit.facts.ddl import apply
 from tollway.audit.facts.dml import read_writes
+from tollway.audit.facts.returned import returned
+from tollway.audit.facts.standing import standing, still_there, views_asked
 from tollway.audit.facts.statements import RawCall, calls_of, idle_spans, notifications, resolve, within, writes_of
 from tollway.audit.load.code import Code
 from tollway.audit.load.split import Statement, split
-from tollway.audit.model import TOP_LEVEL, CallKind, Facts, Routine, Unknown
+from tollway.audit.model import TOP_LEVEL, Call, CallKind, Facts, Routine, Span, Unknown
 from tollway.audit.parse.check import statements_begun, writes_counted
-from tollway.audit.parse.names import HOLE, commas, name_at, short
+from tollway.audit.parse.names import HOLE, commas, same_relation, short
 from tollway.audit.parse.plpgsql import Node, sub
-from tollway.audit.resolve.evaluate import Env, Evaluator, Value, using_at
+from tollway.audit.resolve.evaluate import Argument, Env, Evaluator, Value, using_at
 
 _DEPTH = 4
 _TEXTUAL = frozenset(
@@ -32,10 +34,14 @@ class Walker:
     catalog: Catalog
     facts: Facts
     schedulers: frozenset[str]
+    required: tuple[str, ...] = ()
+    """Functions whose call is a required effect; they need not be among the texts."""
     queue: list[Body] = field(default_factory=list)
     raw_calls: list[tuple[RawCall, str, CallKind, tuple[str, ...], Node | None, Env]] = field(default_factory=list)
     executors: dict[str, int] = field(default_factory=dict)
     """Routines that execute one of their parameters, and which."""
+    asked: list[tuple[str, str, Span]] = field(default_factory=list)
+    """(routine or view, view, where): who asks which view."""
     seen: set[tuple[object, ...]] = field(default_factory=set)
     routine: Routine | None = None
     owner: str = TOP_LEVEL
@@ -73,7 +79,7 @@ class Walker:
             forget(env, name, node.code.code if node.code else code.code) if code else env.update({name: []})  # unset, it is NULL
             if code is not None:
                 self.statement(code, env, guards, node, control=True)
-                self._set(env, name, code)
+                assign(env, name, code, self.inline)
         after = self.nodes(node.branches[0], env, guards)
         outs = [self.nodes(handler, merge([env, after]), (*guards, "exception")) for handler in node.handlers]
         return merge([after, *outs])
@@ -102,21 +108,12 @@ class Walker:
                 self._run(sub(node.code, 1, len(node.code.tokens)), env, guards, node)
             else:
                 self.statement(node.code, env, guards, node, control=True)
-            self._loop_variable(node, env)
+            bind_loop(env, node, self.inline)
         once = self.nodes(node.branches[0], dict(env), (*guards, label))
         if not assigned(node.branches[0]):
             return merge([env, once])
         again = self.nodes(node.branches[0], dict(once), (*guards, label))  # with what the first round left; a third adds nothing new
         return merge([env, once, again])
-
-    def _loop_variable(self, node: Node, env: Env) -> None:
-        assert node.code is not None
-        targets = [t.strip() for t in node.target.split(",")]
-        if node.word == "foreach":
-            forget(env, targets[0], node.code.code)
-            env[targets[0]] = elements(node.code, env, self.inline) or env[targets[0]]
-        else:
-            bind_row(env, targets, node.code, self.inline)
 
     def _assign(self, node: Node, env: Env, guards: tuple[str, ...]) -> Env:
         assert node.code is not None
@@ -128,7 +125,7 @@ class Walker:
         if node.conds:
             forget(env, node.target, node.code.code)
         else:
-            self._set(env, node.target, node.code)
+            assign(env, node.target, node.code, self.inline)
         return env
 
     def _other(self, node: Node, env: Env, guards: tuple[str, ...]) -> Env:
@@ -143,18 +140,10 @@ class Walker:
             forget(env, name, node.code.code)
         return env
 
-    def _set(self, env: Env, name: str, code: Statement) -> None:
-        values = elements(code, env, self.inline)
-        texts = Evaluator(code, env, self.inline).value() if not values else [unknown(code.code)]
-        forget(env, name, code.code)
-        env[name] = texts
-        if values:
-            env[f"{name}[]"] = values
-
     def _execute(self, node: Node, env: Env, guards: tuple[str, ...]) -> Env:
         assert node.code is not None
         self._run(node.code, env, guards, node)
-        return self._forget(node.code, env)
+        return executed_into(node.code, env)
 
     def _return(self, node: Node, env: Env, guards: tuple[str, ...]) -> Env:
         if node.code is not None and node.word == "execute":
@@ -168,76 +157,16 @@ class Walker:
         if node.code.word(0) == "execute":  # in a SQL body: a prepared statement
             return env
         self.statement(node.code, env, guards, node)
-        return self._filled(node, self._into(node.code, env))
+        return self._filled(node, into(node.code, env, self.inline))
 
-    def _into(self, code: Statement, env: Env) -> Env:
-        """`select expr into v`: v holds what expr can be. Any other INTO makes its targets unknown."""
-        depth = 0
-        for i, token in enumerate(code.tokens):
-            depth += (token.kind == "op") * ((token.word in ("(", "[")) - (token.word in (")", "]")))
-            if (
-                depth == 0
-                and token.kind == "name"
-                and token.word == "into"
-                and code.word(0) in ("select", "with", "update", "delete", "insert", "merge", "values")
-            ):
-                if code.word(0) in ("insert", "merge") and i == 1:
-                    continue
-                return self._bind(code, i, env)
-        return env
-
-    def _bind(self, code: Statement, i: int, env: Env) -> Env:
-        env = dict(env)
-        at = i + 1 + (code.word(i + 1) == "strict")
-        targets = [code.word(at)]
-        while code.word(at + 1) == ",":
-            at += 2
-            targets.append(code.word(at))
-        plain = code.word(0) == "select"
-        start, stop = (1, i) if plain else (0, 0)
-        if plain and i == 1:
-            ends = [k for k in range(at + 1, len(code.tokens)) if code.word(k) == "from"]
-            start, stop = at + 1, ends[0] if ends else len(code.tokens)
-        given = commas(code.tokens, start, stop)
-        values = [Evaluator(code, env, self.inline).value(*pair) for pair in given] if plain else []
-        for k, target in enumerate(targets):
-            forget(env, target, code.code)
-            if len(values) == len(targets):
-                env[target] = values[k]
-        return env
-
-    def _forget(self, code: Statement, env: Env) -> Env:
-        at = using_at(code)
-        if code.word(at) != "into":
-            return env
-        env = dict(env)
-        for token in code.tokens[at + 1 :]:
-            if token.kind == "name":
-                forget(env, token.word, code.code)
-            if token.word == "using":
-                break
-        return env
-
-    def inline(self, name: str, args: list[Value]) -> Value | None:
-        """What a one-expression function of the schema returns."""
-        found = [b for b in self.catalog.named(name) if b.tree is not None and len(b.routine.args) >= len(args)]
-        if len(found) != 1 or self.inlining >= _DEPTH or found[0].tree is None:
+    def inline(self, name: str, args: list[Argument]) -> Value | None:
+        """What a function of the schema returns for these arguments, when it makes a text and one function can be meant."""
+        found = [b for b in self.catalog.named(name) if b.routine.min_args <= len(args) <= len(b.routine.args)]
+        if len(found) != 1 or self.inlining >= _DEPTH:
             return None
-        body = found[0]
-        assert body.tree is not None
-        nodes = body.tree.branches[0] if body.tree.branches else []
-        if len(nodes) != 1 or nodes[0].code is None or nodes[0].kind not in ("sql", "return"):
-            return None
-        code = nodes[0].code
-        if code.word(0) == "select":
-            if any(t.word == "from" and t.kind == "name" for t in code.tokens):
-                return None
-            code = sub(code, 1, len(code.tokens))
-        env: Env = {param: value for param, value in zip(body.params, args, strict=False) if param}
-        env |= {f"${k}": value for k, value in enumerate(args, 1)}
         self.inlining += 1
         try:
-            return Evaluator(code, env, self.inline).value()
+            return returned(found[0], args, self.inline)
         finally:
             self.inlining -= 1
 
@@ -269,7 +198,7 @@ class Walker:
     def script(self, text: Code, guards: tuple[str, ...], node: Node | None, kind: CallKind, env: Env | None = None) -> None:
         """Statements that a string carries; `env` is what its parameters hold."""
         for stmt in split(text):
-            body = apply(stmt, self.catalog, self.owner) if _taken(stmt) else None
+            body = apply(stmt, self.catalog, self.owner) if stmt.word(0) in _SEEN_HEADS else None
             if body is not None:
                 self.queue.append(body)
                 if stmt.word(0) == "do":
@@ -283,7 +212,7 @@ class Walker:
         """Everything one statement or expression does by itself."""
         if not stmt.tokens:
             return
-        if not control and kind == "direct" and _taken(stmt) and self.owner != TOP_LEVEL:
+        if not control and kind == "direct" and stmt.word(0) in _SEEN_HEADS and self.owner != TOP_LEVEL:
             body = apply(stmt, self.catalog, self.owner)
             if body is not None:
                 self.queue.append(body)
@@ -304,8 +233,9 @@ class Walker:
             self.facts.effects.append(effect)
             _attach(None if within(effect.span, idle) else node, effect)
         if stmt.word(0) in ("create", "alter"):
-            self.defaults(stmt)
+            self.standing(stmt)
             return
+        self._views(stmt, self.owner)
         for raw in calls_of(stmt):
             self._note(raw, kind, guards, None if within(raw.span, idle) else node, env)
             if raw.name in self.schedulers or short(raw.name) in self.schedulers:
@@ -329,15 +259,24 @@ class Walker:
         self.seen.add(key)
         return new
 
-    def defaults(self, stmt: Statement) -> None:
-        """The calls in the DEFAULTs of a table: the table makes them, whoever inserts."""
-        words = [t.word for t in stmt.tokens[:8]]
-        if "table" in words:
-            at = words.index("table") + 1
-            at += {"not": 3, "exists": 2}.get(stmt.word(at + 1), 0) if stmt.word(at) == "if" else 0
-            name, _ = name_at(stmt.tokens, at)
-            for raw in calls_of(stmt):
-                self.raw_calls.append((raw, self.catalog.qualify(name), "default", (), None, {}))
+    def standing(self, stmt: Statement) -> None:
+        """The calls that a definition makes, whoever uses it: a table's DEFAULTs and CHECKs, an index, a view, a policy."""
+        found = standing(stmt)
+        if found is None:
+            return
+        name, kind = self.catalog.qualify(found[0]), found[1]
+        name = self.catalog.renamed.get(name, name)
+        if not still_there(stmt, name, kind, self.catalog):
+            return
+        for raw in calls_of(stmt):
+            if raw.name not in (name, found[0]):
+                self.raw_calls.append((raw, name, kind, (), None, {}))
+        if kind == "view":
+            self._views(stmt, name)
+
+    def _views(self, stmt: Statement, owner: str) -> None:
+        """Which views a statement asks."""
+        self.asked += [(owner, view, span) for view, span in views_asked(stmt, self.catalog) if view != owner]
 
     def _note(self, raw: RawCall, kind: CallKind, guards: tuple[str, ...], node: Node | None, env: Env) -> None:
         self.raw_calls.append((raw, self.owner, kind, guards, node, env))
@@ -357,13 +296,29 @@ class Walker:
         while done < len(self.raw_calls):
             raw, owner, kind, guards, node, env = self.raw_calls[done]
             done += 1
-            for call in resolve(raw, self.catalog, owner, kind, guards):
-                if self._fresh(call.source, call.target, call.span, call.kind):
+            calls = list(resolve(raw, self.catalog, owner, kind, guards))
+            if not calls and any(same_relation(name, raw.name) for name in self.required):
+                calls = [Call(owner, raw.name, raw.span, kind, guards)]
+            for call in calls:
+                if self._fresh(call.source, call.target, call.kind, None if call.kind == "view" else call.span):  # one tells it all
                     self.facts.calls.append(call)
                     _attach(node, call)
                 at = self.executors.get(call.target)
                 if at is not None and at < len(raw.args) and owner != call.target:
                     self._through(raw, owner, at, guards, node, env)
+
+        self._ask()
+
+    def _ask(self) -> None:
+        """Who asks a view calls what the view calls. A view that calls nothing of the schema is no way to anything."""
+        calling = {call.source for call in self.facts.calls if call.kind == "view"}
+        waiting = self.asked
+        while ready := [ask for ask in waiting if ask[1] in calling]:
+            waiting = [ask for ask in waiting if ask[1] not in calling]
+            for owner, view, span in ready:
+                if self._fresh(owner, view, "view"):
+                    self.facts.calls.append(Call(owner, view, span, "view"))
+            calling |= {owner for owner, _, _ in ready}
 
     def _through(self, raw: RawCall, owner: str, at: int, guards: tuple[str, ...], node: Node | None, env: Env) -> None:
         """The text handed to a routine that executes it."""
@@ -372,11 +327,6 @@ class Walker:
             if not text.text.strip().startswith(HOLE):
                 self.script(text, guards, node, "dynamic")
         self.owner = TOP_LEVEL
-
-
-def _taken(stmt: Statement) -> bool:
-    """Does the schema have what a routine makes or alters? What it drops may be there still: nobody may ever call it."""
-    return stmt.word(0) in _SEEN_HEADS and (stmt.word(0) != "drop" or stmt.word(1) == "trigger")
 
 
 def _attach(node: Node | None, fact: object) -> None:

@@ -12,8 +12,8 @@ from tollway.audit.graph.targets import Targets
 from tollway.audit.model import GOOD, TOP_LEVEL, Span, Verdict, Write
 from tollway.audit.parse.names import may_be, same_relation
 
-NodeKind = Literal["state", "sql", "trigger", "python", "cron", "script"]
-EdgeKind = Literal["writes", "direct", "dynamic", "trigger", "cron", "default", "python", "cascade"]
+NodeKind = Literal["state", "sql", "view", "trigger", "python", "cron", "script"]
+EdgeKind = Literal["writes", "direct", "dynamic", "trigger", "cron", "default", "view", "policy", "python", "cascade"]
 
 CRON = "(scheduled)"
 MOST_PATHS = 500
@@ -104,6 +104,8 @@ def _kinds(analysis: Analysis, states: Iterable[str]) -> dict[str, NodeKind]:
     for call in analysis.facts.calls:
         if call.kind == "trigger":
             kinds[call.target] = "trigger"
+        elif call.kind == "view" and call.source not in kinds:
+            kinds[call.source] = "view"
     return {**kinds, TOP_LEVEL: "script", CRON: "cron", **dict.fromkeys(states, "state")}
 
 
@@ -135,26 +137,27 @@ def _touches(write: Write, relation: str, column: str) -> bool:
 
 def _calls(analysis: Analysis) -> Iterator[Edge]:
     for call in analysis.facts.calls:
-        if call.kind in ("trigger", "default"):
+        if call.kind in ("trigger", "default", "policy"):
             continue
         cron = call.kind == "cron"
         source = CRON if cron and call.source == TOP_LEVEL else call.source
-        yield Edge(
-            source, call.target, call.kind, "scheduled" if cron else "calls in text" if call.kind == "dynamic" else "calls", call.span
-        )
+        yield Edge(source, call.target, call.kind, _LABELS.get(call.kind, "calls"), call.span)
+
+
+_LABELS = {"cron": "scheduled", "dynamic": "calls in text", "view": "through a view"}
 
 
 def _fired(analysis: Analysis) -> Iterator[Edge]:
-    """Who changes a table runs the functions of its triggers and of its columns' defaults."""
+    """Who changes a table runs the functions of its triggers, of its columns' defaults and of its policies."""
     for trigger in analysis.facts.triggers:
         off = {"D": ", disabled", "R": ", replicas only"}.get(trigger.enabled, "")
         for body in analysis.catalog.named(trigger.function):
             for write in _raising(analysis, trigger.relation, trigger.events):
                 yield Edge(write.routine, body.routine.id, "trigger", f"{write.verb} fires {trigger.name}{off}", write.span)
     for call in analysis.facts.calls:
-        if call.kind == "default":
-            for write in _raising(analysis, call.source, ("insert",)):
-                yield Edge(write.routine, call.target, "default", f"default of {call.source}", write.span)
+        if call.kind in ("default", "policy"):
+            for write in _raising(analysis, call.source, ("insert", "update", "delete") if call.kind == "policy" else ("insert",)):
+                yield Edge(write.routine, call.target, call.kind, f"{call.kind} of {call.source}", write.span)
 
 
 def _raising(analysis: Analysis, relation: str, events: tuple[str, ...]) -> Iterator[Write]:

@@ -11,12 +11,21 @@ from tollway.audit.model import SCHEMA_VERSION
 _MERMAID = {
     "state": ('[("', '")]'),
     "sql": ('["', '"]'),
+    "view": ('[/"', '"/]'),
     "trigger": ('{{"', '"}}'),
     "python": ('[["', '"]]'),
     "cron": ('(["', '"])'),
     "script": ('(["', '"])'),
 }
-_DOT = {"state": "cylinder", "sql": "box", "trigger": "hexagon", "python": "component", "cron": "ellipse", "script": "ellipse"}
+_DOT = {
+    "state": "cylinder",
+    "sql": "box",
+    "view": "parallelogram",
+    "trigger": "hexagon",
+    "python": "component",
+    "cron": "ellipse",
+    "script": "ellipse",
+}
 _RED, _AMBER = "#c62828", "#ef6c00"
 
 

@@ -1,4 +1,4 @@
-"""The catalog as statements: types, tables, views, rules, routines, triggers with their switch, grants and cron jobs.
+"""The catalog as statements: types, tables, views, policies, rules, routines, triggers with their switch, grants, cron jobs.
 
 Everything goes through the same reader as files, so a live database gives the same facts as the files that made it. Each
 object is a text of its own, named `live:` and its name; lines count from the object's first.
@@ -25,12 +25,10 @@ from pg_type t join pg_namespace n on n.oid = t.typnamespace
 where t.typtype in ('e', 'd') and {_OURS.format(catalog="pg_type", oid="t.oid")}
 order by 1"""
 
-# only what decides states and cascades: columns with defaults, foreign keys, and checks of one column (others list no labels)
+# only what decides states and cascades, or calls a function: columns with defaults, keys and checks
 _TABLES = f"""
 select format('%I.%I', n.nspname, c.relname),
-       format('create table %I.%I%s (%s)%s;', n.nspname, c.relname,
-         case when c.relispartition then
-           format(' partition of %s', (select i.inhparent::regclass from pg_inherits i where i.inhrelid = c.oid)) end,
+       format('create table %I.%I (%s)%s;%s', n.nspname, c.relname,
          concat_ws(', ',
            (select string_agg(format('%I %s%s', a.attname, format_type(a.atttypid, a.atttypmod),
                case when a.attgenerated = '' then ' default ' || pg_get_expr(d.adbin, d.adrelid) end), ', ' order by a.attnum)
@@ -38,23 +36,43 @@ select format('%I.%I', n.nspname, c.relname),
             where a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped),
            (select string_agg(format('constraint %I %s', k.conname, pg_get_constraintdef(k.oid)), ', ' order by k.conname)
             from pg_constraint k
-            where k.conrelid = c.oid and (k.contype in ('f', 'p') or (k.contype = 'c' and cardinality(k.conkey) = 1)))),
+            where k.conrelid = c.oid and k.contype in ('f', 'p', 'c'))),
          (select format(' inherits (%s)', string_agg(i.inhparent::regclass::text, ', ' order by i.inhseqno))
-          from pg_inherits i where i.inhrelid = c.oid and not c.relispartition having count(*) > 0))
+          from pg_inherits i where i.inhrelid = c.oid and not c.relispartition having count(*) > 0),
+         (select format(E'\nalter table %s attach partition %I.%I default;', i.inhparent::regclass, n.nspname, c.relname)
+          from pg_inherits i where i.inhrelid = c.oid and c.relispartition))
 from pg_class c join pg_namespace n on n.oid = c.relnamespace
 where c.relkind in ('r', 'p') and {_OURS.format(catalog="pg_class", oid="c.oid")}
 order by c.relispartition, 1"""
 
 _VIEWS = f"""
-select format('%I.%I', n.nspname, c.relname), format('create view %I.%I as %s', n.nspname, c.relname, pg_get_viewdef(c.oid))
+select format('%I.%I', n.nspname, c.relname),
+       format('create %s %I.%I as %s', case c.relkind when 'v' then 'view' else 'materialized view' end,
+         n.nspname, c.relname, pg_get_viewdef(c.oid))
 from pg_class c join pg_namespace n on n.oid = c.relnamespace
-where c.relkind = 'v' and {_OURS.format(catalog="pg_class", oid="c.oid")}
+where c.relkind in ('v', 'm') and {_OURS.format(catalog="pg_class", oid="c.oid")}
 order by 1"""
 
 _RULES = f"""
 select format('%I.%I rule %I', n.nspname, c.relname, r.rulename), pg_get_ruledef(r.oid)
 from pg_rewrite r join pg_class c on c.oid = r.ev_class join pg_namespace n on n.oid = c.relnamespace
 where r.rulename <> '_RETURN' and r.ev_enabled <> 'D' and {_OURS.format(catalog="pg_class", oid="c.oid")}
+order by 1"""
+
+# of the indexes only those that call something
+_INDEXES = f"""
+select format('%I.%I index %I', n.nspname, c.relname, x.relname), pg_get_indexdef(x.oid) || ';'
+from pg_index i join pg_class x on x.oid = i.indexrelid join pg_class c on c.oid = i.indrelid join pg_namespace n on n.oid = c.relnamespace
+where (i.indexprs is not null or i.indpred is not null) and not x.relispartition and {_OURS.format(catalog="pg_class", oid="c.oid")}
+order by 1"""
+
+_POLICIES = f"""
+select format('%I.%I policy %I', n.nspname, c.relname, p.polname),
+       format('create policy %I on %I.%I', p.polname, n.nspname, c.relname)
+       || coalesce(format(' using (%s)', pg_get_expr(p.polqual, p.polrelid)), '')
+       || coalesce(format(' with check (%s)', pg_get_expr(p.polwithcheck, p.polrelid)), '') || ';'
+from pg_policy p join pg_class c on c.oid = p.polrelid join pg_namespace n on n.oid = c.relnamespace
+where {_OURS.format(catalog="pg_class", oid="c.oid")}
 order by 1"""
 
 _ROUTINES = f"""
@@ -105,7 +123,7 @@ def read(connection: Connection) -> Iterator[Source]:
         if alone:
             connection.execute("set transaction isolation level repeatable read, read only")
         connection.execute("set local search_path = pg_catalog")  # so that every name is printed with its schema
-        for query in (_TYPES, _TABLES, _VIEWS, _RULES, _ROUTINES, _TRIGGERS, _GRANTS, *_cron(connection)):
+        for query in (_TYPES, _TABLES, _INDEXES, _VIEWS, _POLICIES, _RULES, _ROUTINES, _TRIGGERS, _GRANTS, *_cron(connection)):
             for name, text in connection.execute(query).fetchall():
                 yield Source(f"live:{name}", text)
 

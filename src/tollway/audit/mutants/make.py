@@ -107,7 +107,8 @@ def _of_effects(connection: Connection, analysis: Analysis) -> Iterator[Mutant]:
                 continue  # with the change itself gone, nothing is owed
             if id(body) not in fired and not any(f.span in rest for f in facts):
                 continue
-            mine = [p.need.effect for p in provers if any(p.judge(f).level is Level.ALWAYS for f in facts)]
+            reaches = [(p.need.effect, p.judge(f)) for p in provers for f in facts]
+            mine = list(dict.fromkeys(effect for effect, r in reaches if r.level is Level.ALWAYS and r.proof))
             cut = _without(body, node, source) if mine else None
             if cut is not None:
                 line, without = cut

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from functools import lru_cache
 
 from tollway.audit.load.tokens import Token
@@ -81,15 +82,18 @@ def covers(pattern: str, name: str) -> bool:
 
 def same_relation(pattern: str, name: str) -> bool:
     """`covers`, where a name without a schema, or in public, means the same name in any."""
-    a, b = pattern.removeprefix("public."), name.removeprefix("public.")
-    if ("." in a) != ("." in b):
-        a, b = short(a), short(b)
-    return covers(a, b)
+    return _by_parts(covers, pattern, name)
 
 
 def may_be(pattern: str, name: str) -> bool:
     """`overlaps`, where a name without a schema means the same name in any."""
+    return _by_parts(overlaps, pattern, name)
+
+
+def _by_parts(compare: Callable[[str, str], bool], pattern: str, name: str) -> bool:
+    """Schema against schema and name against name: a `*` ends at the dot."""
     a, b = pattern.removeprefix("public."), name.removeprefix("public.")
-    if ("." in a) != ("." in b):
-        a, b = short(a), short(b)
-    return overlaps(a, b)
+    if "." not in a or "." not in b:
+        return compare(short(a), short(b))
+    (schema, table), (other, relation) = a.rsplit(".", 1), b.rsplit(".", 1)
+    return compare(table, relation) and compare(schema, other)

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 from tollway.audit.model import Span, Status, Write
 from tollway.audit.parse.plpgsql import Node
-from tollway.audit.prove.tree import Level, Reach, Reader
+from tollway.audit.prove.tree import Level, Reach, Reader, ends, passing, sets_found
 
 Rung = tuple[Status, tuple[Span, ...], str]
 """One verdict that would hold, with its proof and its reason."""
@@ -61,27 +61,34 @@ class Around:
             return None
         return self.ways[key][-1].node if self.ways[key] else self.root
 
-    def rungs(self, key: str) -> Iterator[Rung]:
-        """What the statements before and after contribute, from the innermost list outwards; after a RETURN only on some paths."""
-        here = self.node(key)
+    def rungs(self, write: Write) -> Iterator[Rung]:
+        """What the statements before and after contribute, from the innermost list outwards, until control may have left."""
+        here = self.node(write.key)
         if here is None:
             return
-        told = {"found", *self._row_counts.get(id(here), ()), *(_into(here) if here.kind == "sql" else ())}
-        gone = False
-        for place in reversed(self.ways[key]):
-            found = self._lists.get(id(place.nodes))
-            if found is None:
-                found = self._lists[id(place.nodes)] = _List.of(place.nodes, self.reader)
-            yield from found.before(place.index, told)
-            yield from found.after(place.index, told, gone=gone)
-            gone = gone or found.leaves_after(place.index)
+        beside = bool(write.cte) and any(isinstance(fact, Write) and not fact.cte for fact in here.facts)
+        told: set[str] = set()
+        if not beside:  # of a CTE beside a change, they tell of that change
+            told = {*self._row_counts.get(id(here), ()), *(_into(here) if here.kind == "sql" else ())}
+        found = not beside and sets_found(here)
+        gone = over = False
+        for place in reversed(self.ways[write.key]):
+            beyond = self._lists.get(id(place.nodes))
+            if beyond is None:
+                beyond = self._lists[id(place.nodes)] = _List.of(place.nodes, self.reader)
+            yield from beyond.before(place.index)
+            if not over:
+                yield from beyond.after(place.index, told, found=found, gone=gone)
+            over = over or beyond.next(beyond.ending, place.index) < beyond.size
+            gone = gone or beyond.next(beyond.leaving, place.index) < beyond.size
+            found = found and beyond.next(beyond.finding, place.index) == beyond.size
 
 
 @dataclass(slots=True)
-class _List:
+class _Marks:
     """The statements of a list that contribute anything, by position."""
 
-    marks: dict[int, tuple[Node, Reach]] = field(default_factory=dict)
+    reaches: dict[int, tuple[Node, Reach]] = field(default_factory=dict)
     block: list[int] = field(default_factory=list)
     callee: list[int] = field(default_factory=list)
     some: list[int] = field(default_factory=list)
@@ -89,58 +96,88 @@ class _List:
     """By each word of its condition."""
     asking_some: dict[str, list[int]] = field(default_factory=lambda: defaultdict(list))
     """Those among them that are not sure by themselves."""
+
+    def add(self, index: int, node: Node, reach: Reach) -> None:
+        if not reach.proof:  # nothing, or it only raises, and takes the write back with it
+            return
+        self.reaches[index] = (node, reach)
+        kind = self.some if reach.level is not Level.ALWAYS else self.callee if reach.through else self.block
+        kind.append(index)
+        if node.conds and node.conds[0] is not None:
+            for word in {t.word for t in node.conds[0].tokens}:
+                self.asking[word].append(index)
+                if kind is self.some:
+                    self.asking_some[word].append(index)
+
+    def between(self, first: int, sure_until: int, last: int, told: Mapping[str, int]) -> Iterator[Rung]:
+        """The best of each kind after `first` and before `last`; what is sure is so before `sure_until`, and on some paths from there.
+
+        `told`: the words that tell of the change, each with the position before which it does."""
+        wanted = [_first(self.block, first, min(sure_until, last)), _first(self.callee, first, min(sure_until, last))]
+        wanted += [_first(kind, max(first, sure_until - 1), last) for kind in (self.block, self.callee)]
+        wanted += [_first(self.some, first, last)]
+        for word in told.keys() & self.asking.keys():
+            until = min(last, told[word])
+            wanted += [_first(self.asking_some.get(word, []), first, until)]
+            wanted += [_first(self.asking[word], max(first, sure_until - 1), until)]
+        for index in sorted({i for i in wanted if i is not None}):
+            node, reach = self.reaches[index]
+            if index >= sure_until and reach.level is Level.ALWAYS:
+                reach = Reach(Level.SOME, reach.proof, reach.through)
+            yield rung(reach, node, {word for word, until in told.items() if index < until})
+
+
+@dataclass(slots=True)
+class _List:
+    """A list of statements, as those see it who come through it, and as those do who start in it."""
+
+    size: int
+    passed: _Marks = field(default_factory=_Marks)
+    ahead: _Marks = field(default_factory=_Marks)
     leaving: list[int] = field(default_factory=list)
-    size: int = 0
+    ending: list[int] = field(default_factory=list)
+    """Those after which nothing is reached: the routine is over."""
+    finding: list[int] = field(default_factory=list)
+    """Those after which FOUND tells of them."""
 
     @classmethod
     def of(cls, nodes: list[Node], reader: Reader) -> _List:
-        made = cls(size=len(nodes))
+        made = cls(len(nodes))
         for index, node in enumerate(nodes):
-            if reader.leaves(node):
-                made.leaving.append(index)
             reach = reader.node(node)
-            if not reach.proof:  # nothing, or it only raises, and takes the write back with it
-                continue
-            made.marks[index] = (node, reach)
-            kind = made.some if reach.level is not Level.ALWAYS else made.callee if reach.through else made.block
-            kind.append(index)
-            if node.conds and node.conds[0] is not None:
-                for word in {t.word for t in node.conds[0].tokens}:
-                    made.asking[word].append(index)
-                    if kind is made.some:
-                        made.asking_some[word].append(index)
+            through = passing(node)
+            made.ahead.add(index, node, reach)
+            made.passed.add(index, through, reach if through is node else reader.node(through))
+            for positions, is_one in (
+                (made.leaving, reader.leaves(node)),
+                (made.ending, ends([node], routine=True)),
+                (made.finding, sets_found(node)),
+            ):
+                if is_one:
+                    positions.append(index)
         return made
 
-    def leaves_after(self, index: int) -> bool:
-        return bisect_right(self.leaving, index) < len(self.leaving)
-
-    def before(self, index: int, told: set[str]) -> Iterator[Rung]:
-        yield from self._between(-1, index, index, told)
-
-    def after(self, index: int, told: set[str], *, gone: bool) -> Iterator[Rung]:
-        at = bisect_right(self.leaving, index)
-        cut = index if gone else self.leaving[at] if at < len(self.leaving) else self.size
-        yield from self._between(index, cut + 1, None, told)
-
-    def _between(self, first: int, sure_until: int, last: int | None, told: set[str]) -> Iterator[Rung]:
-        """The best of each kind after `first` and before `last`; what is sure is so before `sure_until`, and on some paths from there."""
-        wanted = [self._first(self.block, first, sure_until), self._first(self.callee, first, sure_until)]
-        wanted += [self._first(kind, max(first, sure_until - 1), last) for kind in (self.block, self.callee)]
-        wanted += [self._first(self.some, first, last)]
-        for word in told & self.asking.keys():
-            wanted += [self._first(self.asking_some.get(word, []), first, last)]
-            wanted += [self._first(self.asking[word], max(first, sure_until - 1), last)]
-        for index in sorted({i for i in wanted if i is not None}):
-            node, reach = self.marks[index]
-            if index >= sure_until and reach.level is Level.ALWAYS:
-                reach = Reach(Level.SOME, reach.proof, reach.through)
-            yield rung(reach, node, told)
-
-    @staticmethod
-    def _first(positions: list[int], after: int, before: int | None) -> int | None:
+    def next(self, positions: list[int], after: int) -> int:
+        """The first of some positions after one; the list's end, if there is none."""
         at = bisect_right(positions, after)
-        end = len(positions) if before is None else bisect_left(positions, before)
-        return positions[at] if at < end else None
+        return positions[at] if at < len(positions) else self.size
+
+    def before(self, index: int) -> Iterator[Rung]:
+        """Statements before a change ask for other changes."""
+        yield from self.passed.between(-1, index, index, {})
+
+    def after(self, index: int, told: set[str], *, found: bool, gone: bool) -> Iterator[Rung]:
+        cut = index if gone else self.next(self.leaving, index)
+        asked = dict.fromkeys(told, self.size)
+        if found:
+            asked["found"] = self.next(self.finding, index) + 1  # that one asks before it sets FOUND itself
+        yield from self.ahead.between(index, cut + 1, self.next(self.ending, index) + 1, asked)
+
+
+def _first(positions: list[int], after: int, before: int) -> int | None:
+    """The first position after one and before another."""
+    at = bisect_right(positions, after)
+    return positions[at] if at < bisect_left(positions, before) else None
 
 
 def rung(reach: Reach, node: Node, told: set[str]) -> Rung:

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator
+from dataclasses import replace
 
 from tollway.audit.analysis import Analysis
 from tollway.audit.config import Requirement
 from tollway.audit.facts.catalog import Body
-from tollway.audit.facts.states import lineage
+from tollway.audit.facts.states import heirs
 from tollway.audit.facts.switches import Switch
 from tollway.audit.facts.tables import partitioned
 from tollway.audit.model import Call, Effect, Span, Status, Trigger, Verdict, Write
 from tollway.audit.parse.names import covers, may_be, same_relation, short
 from tollway.audit.prove.around import Around, Rung, rung
 from tollway.audit.prove.conditions import Change, holds, read, rename_state
-from tollway.audit.prove.stops import inheriting, stops
+from tollway.audit.prove.stops import stops
 from tollway.audit.prove.switches import switches
 from tollway.audit.prove.tree import NONE, Fact, Level, Reach, Reader, weakest
 
@@ -85,7 +86,9 @@ class Prover:
                 return Reach(Level.ALWAYS, (fact.span,))
             inner = self.summary.get(fact.target, NONE)
             level = Level.SOME if inner.level is not Level.NONE and fact.kind == "cron" else inner.level
-            return Reach(level, (fact.span, *inner.proof), through=True) if level is not Level.NONE else NONE
+            if level is Level.NONE:
+                return NONE
+            return Reach(level, (fact.span, *inner.proof) if inner.proof else (), through=True)  # without proof: it only raises
         if not self.satisfies(fact):
             return NONE
         lost = isinstance(fact, Write) and (fact.partial or any(event in self.stops for event in _events(fact)))
@@ -100,20 +103,21 @@ class Prover:
     # triggers
 
     def _triggers(self, write: Write) -> Iterator[Rung]:
-        """The worst of the write's events, and of the tables whose rows it can change, each with the best trigger for it."""
+        """The worst of the tables whose rows it changes."""
         if write.verb in ("drop", "detach"):
             return
-        worst = self._on_table(write, write.relation)
-        heirs = inheriting(write.relation, self.analysis.catalog) if set(_events(write)) - {"insert"} else []
-        for heir in heirs if worst else ():
-            found = self._on_table(write, heir)
-            if worst and (found is None or _place(found) > _place(worst)):
-                worst = ("conditional", worst[1], f"{heir} inherits the table, but not its triggers")
-        if worst:
+        worst = self._on_rows(write, write.relation)
+        # an INSERT, and the UPDATE that ON CONFLICT makes of it, stays in its own table
+        reached = not write.only and not write.upsert and set(_events(write)) - {"insert"}
+        for heir in heirs(write.relation, self.analysis.catalog) if worst is not None and reached else ():
+            bare: Rung = ("conditional", worst[1] if worst else (), f"{heir} inherits the table, but not its triggers")
+            worst = max(worst or bare, self._on_rows(replace(write, relation=heir), write.relation) or bare, key=_place)
+        if worst is not None:
             yield worst
 
-    def _on_table(self, write: Write, relation: str) -> Rung | None:
-        mine = [t for t in self.analysis.facts.triggers if self._on(t, relation)]
+    def _on_rows(self, write: Write, named: str) -> Rung | None:
+        """The worst of the write's events, each with the best trigger for it; the statement names `named`."""
+        mine = [t for t in self.analysis.facts.triggers if self._on(t, write, named)]
         off = self._off(write)
         bests: list[Rung] = []
         bare: list[str] = []
@@ -126,9 +130,7 @@ class Prover:
         if not bests:
             return None
         worst = max(bests, key=_place)
-        if bare and worst[0] != "disabled":
-            return ("conditional", worst[1], f"no trigger for its {' and '.join(bare)}")
-        return worst
+        return ("conditional", worst[1], f"no trigger for its {' and '.join(bare)}") if bare and worst[0] != "disabled" else worst
 
     def _off(self, write: Write) -> list[tuple[str, Switch]]:
         """What is switched when this write runs, and who does it: its routine, one on a way to it, or the script around it."""
@@ -148,13 +150,13 @@ class Prover:
                     ways.append(call.source)
         return found
 
-    def _on(self, trigger: Trigger, relation: str) -> bool:
-        catalog, names = self.analysis.catalog, [relation]
-        table = catalog.table(relation)
-        if table is not None and table.view:
-            names = lineage(relation, catalog)
-        elif table is not None and trigger.level == "row":
-            names = partitioned(relation, catalog)
+    def _on(self, trigger: Trigger, write: Write, named: str) -> bool:
+        """Postgres fires the statement triggers of the table that is named, and those of TRUNCATE for every table that it empties."""
+        catalog = self.analysis.catalog
+        names = [named if trigger.level == "statement" and write.verb != "truncate" else write.relation]
+        table = catalog.table(names[0])
+        if table is not None and (trigger.level == "row" or table.view):
+            names = partitioned(names[0], catalog)
         return any(same_relation(trigger.relation, n) or ("*" in trigger.relation and may_be(trigger.relation, n)) for n in names)
 
     def _fires(self, trigger: Trigger, write: Write, change: Change, off: list[tuple[str, Switch]]) -> Rung | None:
@@ -223,7 +225,7 @@ class Prover:
             inside = around.reader.nodes(here.branches[0])
             if inside.proof:
                 yield rung(inside, here, set())
-        yield from around.rungs(write.key)
+        yield from around.rungs(write)
         yield from self._caller(write)
 
     def _around(self, routine: str) -> list[Around]:

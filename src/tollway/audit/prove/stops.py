@@ -33,14 +33,6 @@ def stops(catalog: Catalog, need: Requirement) -> Mapping[str, str]:
     return found
 
 
-def inheriting(relation: str, catalog: Catalog) -> list[str]:
-    """The tables that have a table's rows among them by INHERITS."""
-    found = [relation]
-    for name in found:
-        found += [t.name for t in catalog.tables.values() if t.inherits and same_relation(t.parent, name) and t.name not in found]
-    return found[1:]
-
-
 def _drops(node: Node) -> bool:
     return node.kind == "return" and node.code is not None and node.code.code.text.strip().lower() == "null"
 

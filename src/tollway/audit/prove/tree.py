@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import IntEnum
 
 from tollway.audit.model import Call, Effect, Span, Write
@@ -105,9 +105,11 @@ class Reader:
                 break
         if not reaches:
             return NONE
-        best = max(reaches, key=_rank)
-        if not open_end and all(r.level is Level.ALWAYS for r in reaches):
-            return best
+        worst = min(reaches, key=_rank)
+        if not open_end and worst.level is Level.ALWAYS:
+            return max(reaches, key=_rank)
+        if not open_end and worst.level is Level.SWALLOWED and worst.proof:
+            return worst
         best = max((r for r in reaches if r.proof), key=_rank, default=NONE)
         return Reach(min(best.level, Level.SOME), best.proof, best.through)
 
@@ -129,6 +131,28 @@ def _rank(reach: Reach) -> tuple[int, bool]:
     return reach.level, not reach.through
 
 
+def passing(node: Node) -> Node:
+    """An IF or CASE as it is for those who come out at its end: without the branches that leave by RETURN, RAISE, EXIT or CONTINUE."""
+    if node.kind not in ("if", "case"):
+        return node
+    kept = [(cond, [passing(n) for n in branch]) for cond, branch in zip(node.conds, node.branches, strict=True) if not ends(branch)]
+    return replace(node, conds=[cond for cond, _ in kept], branches=[branch for _, branch in kept])
+
+
+def ends(nodes: list[Node], *, routine: bool = False) -> bool:
+    """Does nobody come to the end of this list; with `routine`, because the routine ends in it?"""
+    for node in nodes:
+        if node.kind == "return" and node.word not in ("query", "next", "execute"):
+            return True
+        if node.kind == "raise" and node.word == "exception":
+            return True
+        if not routine and node.kind == "exit" and (node.code is None or "when" not in [t.word for t in node.code.tokens]):
+            return True
+        if node.kind in ("if", "case") and node.exhaustive and all(ends(branch, routine=routine) for branch in node.branches):
+            return True
+    return False
+
+
 def weakest(reaches: list[Reach]) -> Reach:
     """What is sure whichever of several bodies runs; what only some of them do is done on some paths."""
     worst = min(reaches, key=_rank)
@@ -136,6 +160,22 @@ def weakest(reaches: list[Reach]) -> Reach:
         return worst
     best = max(reaches, key=_rank)
     return Reach(min(best.level, Level.SOME), best.proof, best.through)
+
+
+def sets_found(node: Node) -> bool:
+    """Can FOUND tell of this statement afterwards, and no more of an earlier one? EXECUTE and assignments leave it as it is."""
+    if node.kind == "sql":
+        return node.code is not None and node.code.word(0) in _SETS_FOUND
+    if node.kind in ("perform", "loop"):
+        return node.kind == "perform" or node.word in ("for", "foreach") or any(sets_found(n) for n in node.branches[0])
+    if node.kind == "return":
+        return node.word in ("query", "execute")
+    if node.kind == "other":
+        return node.word in ("fetch", "move")
+    return any(sets_found(inner) for nodes in (*node.branches, *node.handlers) for inner in nodes)
+
+
+_SETS_FOUND = frozenset({"select", "with", "insert", "update", "delete", "merge", "values"})
 
 
 def _raises(nodes: list[Node]) -> bool:

@@ -197,7 +197,10 @@ class Calls:
             return strings.marked_sql(first)
         if name == "Identifier":
             return strings.identifier(args)
-        if name in {"Literal", "Placeholder"} and dotted != name:
+        if name == "Literal" and dotted != name:
+            constant = isinstance(node.args[0] if node.args else None, ast.Constant)
+            return strings.constant(ast.literal_eval(node.args[0])) if constant else strings.literal(first)
+        if name == "Placeholder" and dotted != name:
             return hole(literal=True)
         if name == "Composed" and isinstance(first, Seq):
             return strings.marked_sql(concat(first.items))
@@ -364,7 +367,7 @@ class Calls:
         if self.frame.record is None:
             return
         place = self.place(node)
-        write = SqlWrite(statement.verb, statement.model.relation, statement.columns, statement.values, place, "")
+        write = SqlWrite(statement.verb, statement.model.relation, statement.columns, statement.values, place, "", statement.columns)
         self.frame.record.did[Did(self.frame.routine, write, place, tuple(self.frame.guards), certain)] = None
 
     def row_write(self, node: ast.AST, row: Row, attribute: str, value: Value) -> None:

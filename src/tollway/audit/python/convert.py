@@ -68,6 +68,7 @@ class Converter:
             confidence=1.0 if did.certain else MAYBE,
             values=fact.values,
             guards=did.guards,
+            inserted=fact.inserted,
         )
 
     def _targets(self, call: SqlCall) -> list[str]:

@@ -56,6 +56,8 @@ class SqlWrite:
     values: tuple[tuple[str, str], ...]
     place: Place | None
     text: str
+    inserted: tuple[str, ...] = ()
+    """The columns that an INSERT gives; what it leaves out gets its DEFAULT."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -222,12 +224,19 @@ class _Reader:
         """libpg_query counts bytes."""
         return len(self.raw[:location].decode(errors="ignore"))
 
-    def write(self, verb: Verb, range_var: Any, columns: tuple[str, ...] = (), values: tuple[tuple[str, str], ...] = ()) -> None:
+    def write(
+        self,
+        verb: Verb,
+        range_var: Any,
+        columns: tuple[str, ...] = (),
+        values: tuple[tuple[str, str], ...] = (),
+        inserted: tuple[str, ...] = (),
+    ) -> None:
         at = self.offset(range_var.location)
         words = list(re.finditer(rf"\b{verb}\b", self.rendered.sql[:at], re.IGNORECASE))
         start = words[-1].start() if words else at
         place = self.rendered.place(start, verb)
-        self.facts.append((start, SqlWrite(verb, _relation(range_var), columns, values, place, self.rendered.sql.strip())))
+        self.facts.append((start, SqlWrite(verb, _relation(range_var), columns, values, place, self.rendered.sql.strip(), inserted)))
 
     def read(self, tree: Any) -> None:
         for name, node in _walk(tree):
@@ -248,7 +257,8 @@ class _Reader:
             columns, _ = _targets(node.cols)
             more, values = _targets(node.on_conflict_clause.target_list)
             values = (*_insert_values(node, columns), *values)
-            self.write("insert", node.relation, tuple(dict.fromkeys((*columns, *more))), tuple(dict.fromkeys(values)))
+            given = columns or (("*",) if node.HasField("select_stmt") else ())
+            self.write("insert", node.relation, tuple(dict.fromkeys((*columns, *more))), tuple(dict.fromkeys(values)), given)
             return
         if name == "merge_stmt":
             columns = tuple(

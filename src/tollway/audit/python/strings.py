@@ -66,6 +66,8 @@ def format_(texts: Texts, args: Sequence[Value], kwargs: Mapping[str, Value]) ->
             return args[int(name)] if int(name) < len(args) else hole()
         return kwargs.get(name, OPAQUE)
 
+    if all(text.sql for text in texts.options):
+        args, kwargs = [_composed(a) for a in args], {k: _composed(v) for k, v in kwargs.items()}
     return _each(texts, lambda text: _substitute(text, BRACES, fill))
 
 
@@ -74,10 +76,10 @@ def join(separator: Texts, parts: Value) -> Texts:
     if not isinstance(parts, Seq) or (not parts.items and not parts.complete):
         return hole()
     woven: list[Value] = []
-    for index, item in enumerate(parts.items):
+    certain = any(o.sql for o in separator.options)
+    for index, item in enumerate(_composed(i) if certain else i for i in parts.items):
         woven += [separator, item] if index else [item]
     found = concat(woven)
-    certain = any(o.sql for o in separator.options)
     return Texts(tuple(Text(o.pieces, o.sql or certain) for o in found.options))
 
 
@@ -90,6 +92,25 @@ def identifier(parts: Sequence[Value]) -> Texts:
         woven += [*([dot] if index else []), quote, as_texts(part), quote]
     found = concat(woven)
     return Texts(tuple(Text(o.pieces, sql=True) for o in found.options))
+
+
+def literal(value: Value) -> Texts:
+    """sql.Literal(x): a known text in quotes; anything else is a value that only the program knows."""
+    if not isinstance(value, Texts) or any(o.plain is None for o in value.options):
+        return hole(literal=True)
+    return Texts(tuple(o for option in value.options for o in constant(option.plain).options))
+
+
+def constant(value: object) -> Texts:
+    """A constant as SQL writes it."""
+    quoted = "'" + value.replace("'", "''") + "'" if isinstance(value, str) else ""
+    shown = quoted or ("null" if value is None else str(value).lower() if isinstance(value, bool | int) else "")
+    return Texts((Text((Piece(shown),), sql=True),)) if shown else hole(literal=True)
+
+
+def _composed(value: Value) -> Value:
+    """What psycopg makes of an argument that is no SQL: a literal."""
+    return literal(value) if isinstance(value, Texts) and not any(o.sql or o.plain is None for o in value.options) else value
 
 
 def marked_sql(value: Value) -> Texts:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import islice, product
 
 from tollway.audit.load.code import Code, join
@@ -14,7 +14,9 @@ from tollway.audit.parse.names import HOLE, close_of, commas, name_at, short
 
 Value = list[Code]
 Env = dict[str, Value]
-Inline = Callable[[str, list[Value]], Value | None]
+Argument = tuple[str, Value]
+"""Of a call: its name, "" where it is given by its place, and what it can be."""
+Inline = Callable[[str, list[Argument]], Value | None]
 
 LIMIT = 24
 """How many texts a value may have; the rest is given up as a hole by the caller's merge."""
@@ -22,11 +24,11 @@ LIMIT = 24
 _SPEC = re.compile(r"%(?:(\d+)\$)?-?(?:\*|\d+)?([sIL%])")
 _PLAIN = re.compile(r"[a-z_][a-z0-9_$]*")
 _SAME = frozenset(
-    {"string_agg", "array_agg", "array", "lower", "trim", "btrim", "ltrim", "rtrim", "nullif", "text", "varchar", "regclass", "min", "max"}
+    {"string_agg", "array_agg", "array", "trim", "btrim", "ltrim", "rtrim", "nullif", "text", "varchar", "regclass", "min", "max"}
 )
 
 
-def _no_inline(_name: str, _args: list[Value]) -> Value | None:
+def _no_inline(_name: str, _args: list[Argument]) -> Value | None:
     return None
 
 
@@ -197,8 +199,21 @@ class Evaluator:
             return [self._quoted(v, first) for v in self.value(*args[0])]
         if word in ("replace", "upper", "left", "substr", "substring"):
             return self._replace(args, first) if word == "replace" else [self._hole(first)]
-        inlined = self.inline(name, [self.value(a, b) for a, b in args])
-        return inlined or [self._hole(first)]
+        if word == "lower" and args:
+            return [replace(v, text=v.text.lower()) for v in self.value(*args[0])]
+        inlined = self.inline(name, [self._argument(a, b) for a, b in args])
+        return [self._here(v, first) for v in inlined or ()] or [self._hole(first)]
+
+    def _argument(self, a: int, b: int) -> Argument:
+        named = b - a > 2 and self.stmt.word(a + 1) in ("=>", ":=")
+        return (self.stmt.word(a), self.value(a + 2, b)) if named else ("", self.value(a, b))
+
+    def _here(self, value: Code, i: int) -> Code:
+        """A text of another file stands, as a whole, where it is asked for."""
+        if value.source is self.stmt.code.source:
+            return value
+        at = self.stmt.code.at(self.stmt.tokens[i].start)
+        return Code(self.stmt.code.source, value.text, tuple((k, at) for k in range(len(value.text))) or ((0, at),), dynamic=True)
 
     def _glued(self, word: str, args: list[tuple[int, int]]) -> Value:
         """concat, concat_ws and array_to_string, for which NULL is nothing."""

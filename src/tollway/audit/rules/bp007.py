@@ -19,7 +19,7 @@ WHY = "The trigger looks like a guarantee; some changes of state pass it by."
 
 
 def check(analysis: Analysis) -> Iterator[Finding]:
-    """Disabled or replica-only triggers, a WHEN that leaves states out, UPDATE OF beside a BEFORE rewrite, CASE ... ELSE NULL."""
+    """Disabled, replica-only, dropped by a routine; a WHEN that leaves states out, UPDATE OF beside a BEFORE rewrite, ELSE NULL."""
     for trigger in analysis.facts.triggers:
         columns = tuple(s.column for s in analysis.states if _concerns(s.relation, trigger.relation))
         if not columns:
@@ -28,6 +28,7 @@ def check(analysis: Analysis) -> Iterator[Finding]:
             yield Finding(
                 ID, f"trigger {trigger.name} on {trigger.relation}: {hole}", trigger.span, (), WHY, hint, f"{trigger.name}|{hole}"
             )
+        yield from _dropped(analysis, trigger)
         yield from _else_null(analysis, trigger, columns)
 
 
@@ -40,6 +41,18 @@ def _switches(trigger: Trigger) -> Iterator[tuple[str, str]]:
         yield "it is disabled", "ALTER TABLE ... ENABLE ALWAYS TRIGGER ..."
     elif trigger.enabled == "R":
         yield "it fires for replication only", "ALTER TABLE ... ENABLE ALWAYS TRIGGER ..."
+
+
+def _dropped(analysis: Analysis, trigger: Trigger) -> Iterator[Finding]:
+    """A routine that drops the trigger and does not create it again."""
+    for drop in analysis.catalog.trigger_drops:
+        on = same_relation(trigger.relation, drop.relation) or may_be(trigger.relation, drop.relation)
+        if drop.name == trigger.name and on and drop.routine != trigger.origin and _serves(analysis, trigger):
+            hole = f"{drop.routine.split('/')[0]} drops it"
+            told = f"trigger {trigger.name} on {trigger.relation}: {hole}"
+            yield Finding(
+                ID, told, drop.span, (trigger.span,), WHY, "let no routine drop what guarantees the effect", f"{trigger.name}|{hole}"
+            )
 
 
 def _serves(analysis: Analysis, trigger: Trigger) -> bool:

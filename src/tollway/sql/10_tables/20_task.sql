@@ -8,13 +8,10 @@ create table absurd.task (
   queue_name       text not null,
   task_name        text not null,
 
-  state            text not null
-    constraint state_is_known check (state in ('pending', 'running', 'sleeping', 'completed', 'failed', 'cancelled')),
+  state            text not null,                            -- pending, running, sleeping, completed, failed, cancelled
   priority         smallint not null default 0,             -- lower runs first
-  attempt          integer not null default 1
-    constraint attempt_fits_the_run_id check (attempt between 1 and 16777215),
-  max_attempts     integer
-    constraint max_attempts_is_positive check (max_attempts >= 1),
+  attempt          integer not null default 1,
+  max_attempts     integer,
   available_at     timestamptz not null,                     -- runnable from; 'infinity' while only an event can wake it
 
   claim_epoch      bigint not null default 0,                -- the fencing token: grows with each claim
@@ -67,16 +64,9 @@ create table absurd.task (
   ended_started_at timestamptz,
   log_hash         bytea,
 
-  constraint lease_only_while_running check ((claim_expires_at is not null) = (state = 'running')),
-  constraint owner_only_while_running check ((claimed_by is not null) = (state = 'running')),
-  constraint claim_time_only_while_running check ((claimed_at is not null) = (state = 'running')),
-  constraint running_has_started check (state <> 'running' or (started_at is not null and first_started_at is not null and claim_epoch > 0)),
-  constraint end_time_only_when_terminal check ((ended_at is not null) = (state in ('completed', 'failed', 'cancelled'))),
-  constraint result_only_when_completed check (result is null or state = 'completed'),
-  constraint attempts_within_limit check (max_attempts is null or attempt <= max_attempts),
-  constraint root_is_its_own_workflow check (parent_task_id is not null or workflow_run_id = task_id),
-  constraint queue_name_has_1_to_57_bytes check (octet_length(queue_name) between 1 and 57),
-  constraint task_name_has_1_to_255_bytes check (octet_length(task_name) between 1 and 255)
+  constraint row_is_sound check (absurd._is_sound(
+    task_id, queue_name, task_name, state, attempt, max_attempts, claim_epoch, claimed_by, claim_expires_at, claimed_at,
+    first_started_at, started_at, ended_at, result is not null, parent_task_id, workflow_run_id))
 ) with (fillfactor = 80, autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_threshold = 1000,
         autovacuum_vacuum_insert_scale_factor = 0.1, autovacuum_analyze_scale_factor = 0.05);
 

@@ -5,6 +5,14 @@ language plpgsql
 set search_path = pg_catalog, pg_temp
 as $$
 begin
+  -- all is as spawn_task makes it, and nothing remains to be filled; what is not is looked at below, one by one
+  if new.claim_epoch = 0 and new.attempt = 1 and new.state in ('pending', 'sleeping') and right(new.task_id::text, 6) = '000000'
+     and new.seq = 1 and new.moved and new.last_state = 'new' and new.last_event = 'task.spawned'
+     and num_nonnulls(new.parent_task_id, new.move_event, new.last_worker, new.ended_attempt, new.ended_lease, new.ended_created_at,
+                      new.ended_started_at, new.log_hash) = 0
+     and (new.handles_task_id is not null or new.idempotency_key like 'on\_move:%') is not true then
+    return new;
+  end if;
   if new.claim_epoch <> 0 or new.attempt <> 1
      or not exists (select from absurd.transition x where x.from_state = 'new' and x.to_state = new.state and x.event = 'task.spawned') then
     raise exception 'task % cannot begin as %', new.task_id, new.state
@@ -13,11 +21,6 @@ begin
   if right(new.task_id::text, 6) <> '000000' then
     raise exception 'task id % has no room for attempts in its low 24 bits', new.task_id
       using errcode = 'TW101', hint = 'Task ids are made by absurd.spawn_task.';
-  end if;
-  -- judged once more here, where drop_queue can no longer come between: a spawn may have waited for its lock
-  if not exists (select from absurd.queues q where q.queue_name = new.queue_name and not q.dropping) then
-    raise exception 'relation "absurd.t_%" does not exist', new.queue_name
-      using errcode = '42P01', hint = format('Queue "%s" does not exist; create it with absurd.create_queue.', new.queue_name);
   end if;
   if new.handles_task_id is null and new.idempotency_key like 'on\_move:%' then
     raise exception 'idempotency key "%" begins with on_move:', new.idempotency_key
@@ -56,26 +59,8 @@ begin
   end if;
 
   if new.state = old.state and new.move_event is null then
-    if new.attempt <> old.attempt or new.claim_epoch <> old.claim_epoch or new.claimed_by is distinct from old.claimed_by
-       or new.result is distinct from old.result or new.error is distinct from old.error
-       or new.ended_at is distinct from old.ended_at then
-      raise exception 'task %: attempt, owner, epoch, result and error change only with a move', old.task_id
-        using errcode = 'TW101', hint = 'Change a task through the functions of schema absurd.';
-    end if;
-    new.moved := false;
-    new.seq := old.seq;
-    new.last_state := old.last_state;
-    new.last_event := old.last_event;
-    new.move_detail := old.move_detail;
-    new.last_worker := old.last_worker;
-    new.ended_attempt := old.ended_attempt;
-    new.ended_lease := old.ended_lease;
-    new.ended_created_at := old.ended_created_at;
-    new.ended_started_at := old.ended_started_at;
-    new.log_hash := old.log_hash;
-    return new;
+    return absurd._gate_unmoved(old, new);
   end if;
-
   v_event := new.move_event;
   perform from absurd.transition x where x.from_state = old.state and x.to_state = new.state and x.event = v_event;
   if not found then
@@ -94,16 +79,48 @@ begin
   new.log_hash := old.log_hash;
   new.last_worker := old.claimed_by;
 
-  if new.state = 'running' then
+  if num_nonnulls(new.ended_attempt, new.ended_lease, new.ended_created_at, new.ended_started_at) > 0 then
     new.ended_attempt := null;
     new.ended_lease := null;
     new.ended_created_at := null;
     new.ended_started_at := null;
-    if old.first_started_at is null then
+  end if;
+  if new.state = 'running' then
+    if old.first_started_at is null and new.cancellation is not null then
       new.cancel_at := absurd._cancel_at(new);
     end if;
     return new;
   end if;
-  return absurd._gate_leave_running(old, new);
+  -- To any other state: no owner, no lease; an ended attempt is kept aside for absurd.run; a new one starts with fresh columns.
+  new.claimed_by := null;
+  new.claim_expires_at := null;
+  new.claimed_at := null;
+  new.heartbeat_at := null;
+  new.claim_instance := null;
+  new.claim_call := null;
+  if v_event in ('run.completed', 'run.failed', 'run.retried', 'task.cancelled') then
+    new.ended_attempt := old.attempt;
+    new.ended_lease := old.claim_expires_at;
+    new.ended_created_at := old.attempt_at;
+    new.ended_started_at := old.started_at;
+  end if;
+  new.ended_at := case when new.state in ('completed', 'failed', 'cancelled') then absurd.current_time() end;
+  if new.state = 'completed' then
+    new.error := null;
+  elsif v_event in ('run.retried', 'task.retried') then
+    new.attempt_at := absurd.current_time();
+    new.started_at := null;
+    new.event_payload := null;
+    if v_event = 'task.retried' then
+      -- an operator's retry starts the clock of max_duration anew, and the delay rule no longer applies
+      -- (a retry after a crash keeps wake_event: a wait that timed out is not to start its time-out again)
+      new.first_started_at := null;
+      new.wake_event := null;
+      new.result := null;
+      new.error := null;
+      new.cancel_at := new.deadline;
+    end if;
+  end if;
+  return new;
 end
 $$;

@@ -11,20 +11,18 @@ as $$
 declare
   v_key uuid := md5(p_context)::uuid;
 begin
-  login_role := session_user;
-  set_role := nullif(current_setting('role'), 'none');
-  application_name := nullif(current_setting('application_name'), '');
-  select c.path into via from absurd.call_path c where c.context_md5 = v_key limit 1;
-  if not found then
+  select session_user, nullif(current_setting('role'), 'none'), nullif(current_setting('application_name'), ''), c.path,
+         m.incarnation, pg_current_xact_id(), absurd.current_time()
+  into login_role, set_role, application_name, via, incarnation, xid, at
+  from absurd.schema_meta m left join absurd.call_path c on c.context_md5 = v_key
+  limit 1;
+  if via is null then
     via := absurd._call_path(p_context);
     -- the outermost frame is ours: a caller's text stands below a frame of his, so there is none in this context
     if p_context ~ '\n[^\n]*\mabsurd\.\w+\([^\n()]*\)[^\n()"]+$' then
       insert into absurd.call_path (context_md5, path) values (v_key, via);
     end if;
   end if;
-  select m.incarnation into incarnation from absurd.schema_meta m;
-  xid := pg_current_xact_id();
-  at := absurd.current_time();
 end
 $$;
 
@@ -34,9 +32,6 @@ language plpgsql
 set search_path = pg_catalog, pg_temp
 as $$
 begin
-  if not exists (select from absurd.waiter) then
-    return;
-  end if;
   perform pg_notify('absurd_work', q.name)
   from unnest(p_queue_names) q(name)
   where exists (select from absurd.waiter w where w.queue_name = q.name and w.until > absurd.current_time());

@@ -11,19 +11,47 @@ declare
   v_context text;
   v_moved   integer;
   v_roots   integer;
-  v_ended   uuid[];  v_awake uuid[];  v_over uuid[];  v_stopped uuid[];  v_due text[];
+  v_ended   uuid[];  v_awake uuid[];  v_over uuid[];  v_stopped uuid[];
+  v_due     text[];              -- queues in which something may be due now
+  v_pending boolean := true;
+  v_first   text;
+  v_last    text;
+  v_queues  integer;             -- how many of those are there
+  v_hooked  boolean;             -- somebody is to be told of moves (absurd.on_move)
+  v_awaited boolean;             -- some worker is idle
 begin
-  select count(*), count(*) filter (where n.parent_task_id is null),
-         array_agg(n.task_id) filter (where n.ended_attempt is not null),
-         array_agg(n.task_id) filter (where n.last_state = 'sleeping'),
-         array_agg(n.task_id) filter (where n.ended_at is not null),
-         array_agg(n.task_id) filter (where n.state in ('cancelled', 'failed')),
-         array_agg(distinct n.queue_name) filter (where n.state = 'pending')
-  into v_moved, v_roots, v_ended, v_awake, v_over, v_stopped, v_due
-  from new_rows n
-  where n.moved;
-  if v_moved = 0 then
-    return null;
+  if tg_op = 'INSERT' then
+    -- the first and the last name are nearly always one
+    select min(n.queue_name), max(n.queue_name), bool_or(n.state = 'pending') into v_first, v_last, v_pending from new_rows n;
+    if v_first is null then
+      return null;
+    end if;
+    v_due := case when v_first = v_last then array[v_first] else array(select distinct n.queue_name from new_rows n) end;
+  else
+    select count(*), count(*) filter (where n.parent_task_id is null),
+           array_agg(n.task_id) filter (where n.ended_attempt is not null),
+           array_agg(n.task_id) filter (where n.last_state = 'sleeping'),
+           array_agg(n.task_id) filter (where n.ended_at is not null),
+           array_agg(n.task_id) filter (where n.state in ('cancelled', 'failed')),
+           min(n.queue_name) filter (where n.state = 'pending'), max(n.queue_name) filter (where n.state = 'pending')
+    into v_moved, v_roots, v_ended, v_awake, v_over, v_stopped, v_first, v_last
+    from new_rows n
+    where n.moved;
+    if v_moved = 0 then
+      return null;
+    end if;
+    if v_first is not null then
+      v_due := case when v_first = v_last then array[v_first]
+                    else array(select distinct n.queue_name from new_rows n where n.moved and n.state = 'pending') end;
+    end if;
+  end if;
+
+  select (select count(*) from absurd.queues q where q.queue_name = any (v_due) and not q.dropping),
+         exists (select from absurd.on_move), exists (select from absurd.waiter)
+  into v_queues, v_hooked, v_awaited;
+  if tg_op = 'INSERT' and v_queues < cardinality(v_due) then
+    -- judged once more here, where drop_queue can no longer come between: a spawn may have waited for its lock
+    perform absurd._refuse_missing_queue(v_due);
   end if;
 
   get diagnostics v_context = pg_context;
@@ -70,14 +98,36 @@ begin
     where n.moved and n.parent_task_id is null and w.workflow_run_id = n.task_id;
   end if;
 
-  if exists (select from absurd.on_move) then
+  if v_hooked then
     perform absurd._on_move(array(
       select n.task_id from new_rows n join absurd.on_move h on h.queue_name = n.queue_name and h.to_state = n.state
       where n.moved and n.handles_task_id is null and (h.task_name is null or h.task_name = n.task_name)));
   end if;
-  perform absurd._wake_awaiters(v_over) where v_over is not null;
-  perform absurd._cancel_children(v_stopped) where v_stopped is not null;
-  perform absurd._notify_idle(v_due) where v_due is not null;
+  if v_over is not null then
+    perform absurd._wake_awaiters(v_over);
+  end if;
+  if v_stopped is not null then
+    perform absurd._cancel_children(v_stopped);
+  end if;
+  if v_awaited and v_pending and v_due is not null then
+    perform absurd._notify_idle(v_due);
+  end if;
   return null;
+end
+$$;
+
+-- _refuse_missing_queue: names the first of these queues that is not there.
+create or replace function absurd._refuse_missing_queue(p_queue_names text[]) returns void
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  v_name text;
+begin
+  select d.name into v_name from unnest(p_queue_names) d(name)
+  where not exists (select from absurd.queues q where q.queue_name = d.name and not q.dropping)
+  order by 1 limit 1;
+  raise exception 'relation "absurd.t_%" does not exist', v_name
+    using errcode = '42P01', hint = format('Queue "%s" does not exist; create it with absurd.create_queue.', v_name);
 end
 $$;

@@ -78,6 +78,11 @@ begin
   if v_text is null then
     return null;
   end if;
+  -- what is nearly always given; and no text is matched for it
+  if p_whole and jsonb_typeof(p_value) = 'number' and length(v_text) <= 15 and p_value::numeric % 1 = 0
+     and p_value::double precision between p_min and p_max then
+    return p_value::double precision;
+  end if;
   if jsonb_typeof(p_value) not in ('number', 'string') or v_text !~ '^\s*[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d{1,3})?\s*$'
      or v_text::numeric not between p_min::numeric and p_max::numeric or (p_whole and v_text::numeric % 1 <> 0) then
     raise exception '% must be a % between % and %, not %', p_field,

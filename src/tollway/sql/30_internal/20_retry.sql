@@ -34,7 +34,9 @@ begin
       return 'retry_strategy contains an invalid number';
     end if;
     v_number := v_text::numeric;
-    if v_key = 'factor' and v_number < 0 then
+    if v_number <> 0 and v_number < 1e-300 and v_number > -1e-300 then
+      return 'retry_strategy contains an invalid number';   -- a double precision cannot hold it
+    elsif v_key = 'factor' and (v_number < 0 or v_number > 1e300) then
       return 'retry_strategy.factor must be a finite non-negative number';
     elsif v_key <> 'factor' and v_number not between 0 and 86400 then
       return format('retry_strategy.%s must be between 0 and 86400', v_key);

@@ -6,65 +6,89 @@ language plpgsql
 set search_path = pg_catalog, pg_temp
 as $$
 declare
-  v_task    absurd.task;
   v_options jsonb := case when jsonb_typeof(p_options) = 'object' then p_options else '{}' end;
-  v_delay   double precision;
+  v_id      uuid := absurd.task_id_of(absurd.portable_uuidv7());
+  v_task    absurd.task;
 begin
-  perform absurd._check_name('task_name', p_task_name), absurd._check_payload('params', p_params, p_queue.max_payload_bytes);
-  v_task.task_id := absurd.task_id_of(absurd.portable_uuidv7());
-  v_task.queue_name := p_queue.queue_name;
-  v_task.task_name := p_task_name;
-  v_task.params := coalesce(p_params, 'null');
-  v_task.state := 'pending';
-  v_task.priority := 0;
-  v_task.attempt := 1;
-  v_task.claim_epoch := 0;
-  v_task.available_at := p_now;
-  v_task.enqueue_at := p_now;
-  v_task.attempt_at := p_now;
-  v_task.detached := false;
-  v_task.tags := '{}';
-  v_task.moved := true;
-  v_task.seq := 1;
-  v_task.last_event := 'task.spawned';
-  v_task.parent_task_id := p_parent.task_id;
-  v_task.workflow_run_id := coalesce(p_parent.workflow_run_id, v_task.task_id);
-  if v_options = '{}' then
-    v_task.deadline := p_parent.deadline;   -- a child never outlives its parent's deadline, unless it is detached
-    v_task.cancel_at := p_parent.deadline;
-    return v_task;
+  if p_task_name is null or btrim(p_task_name) = '' or octet_length(p_task_name) > 255 or pg_column_size(p_params) >= 512 then
+    perform absurd._check_name('task_name', p_task_name), absurd._check_payload('params', p_params, p_queue.max_payload_bytes);
   end if;
-
-  v_task.max_attempts := absurd._max_attempts(v_options ->> 'max_attempts');
-  v_task.headers := v_options -> 'headers';
-  perform absurd._check_payload('headers', v_task.headers, p_queue.max_payload_bytes);
-  v_task.retry_strategy := v_options -> 'retry_strategy';
-  perform absurd.retry_delay_seconds(v_task.retry_strategy, 1);
-  v_task.cancellation := v_options -> 'cancellation';
-  perform absurd._check_cancellation(v_task.cancellation);
-  v_task.idempotency_key := v_options ->> 'idempotency_key';
-  if octet_length(v_task.idempotency_key) > 1024 then
-    raise exception 'idempotency_key has % bytes', octet_length(v_task.idempotency_key)
-      using errcode = 'TW301', hint = 'Give at most 1024 bytes, for example a hash.';
+  -- in one expression, in the order of the table's columns: fifty assignments would be most of a spawn
+  v_task := row(
+    v_id, p_queue.queue_name, p_task_name,
+    'pending', 0, 1, case when v_options ? 'max_attempts' then absurd._max_attempts(v_options ->> 'max_attempts') end, p_now,
+    0, null, null, null, null, null, null, null,   -- claim_epoch .. worker_version: nobody has claimed it
+    p_now, p_now, null, null, null,
+    p_parent.deadline, p_parent.deadline,          -- a child never outlives its parent's deadline, unless it is detached
+    coalesce(p_params, 'null'), null, null, null, '{}', null,   -- headers .. idempotency_key: below
+    p_parent.task_id, coalesce(p_parent.workflow_run_id, v_id), false,
+    null, null, null, null,                        -- created_by .. workflow_hash
+    null, null, null, null,                        -- wake_event .. error
+    null, null, true, 1, 'task.spawned', 'new',    -- move_event .. last_state: as the gate sets them
+    null, null, null, null, null, null)::absurd.task;
+  if v_options - 'max_attempts' <> '{}' then
+    v_task := absurd._with_options(v_task, v_options, p_queue, p_parent);
   end if;
-  v_task.priority := coalesce(absurd._number_option('priority', v_options -> 'priority', -32768, 32767, true), 0);
-  v_delay := absurd._number_option('delay_seconds', v_options -> 'delay_seconds', 0, 3e9);
-  v_task.available_at := coalesce(absurd._time_option('start_at', v_options -> 'start_at'),
-                                  p_now + v_delay * interval '1 second', p_now);
-  if v_task.available_at > p_now then
-    v_task.state := 'sleeping';
-    v_task.move_detail := jsonb_build_object('start_at', v_task.available_at);
-  end if;
-  v_task.detached := coalesce(absurd._flag_option('detached', v_options -> 'detached'), false);
-  v_task.deadline := least(absurd._time_option('deadline', v_options -> 'deadline'),
-                           p_now + absurd._number_option('deadline_seconds', v_options -> 'deadline_seconds', 0, 3e9) * interval '1 second',
-                           case when not v_task.detached then p_parent.deadline end);
-  v_task.tags := absurd._tags(v_options -> 'tags');
-  v_task.created_by := absurd._text_option('created_by', v_options -> 'created_by');
-  v_task.workflow_version := absurd._text_option('workflow_version', v_options -> 'workflow_version');
-  v_task.workflow_hash := absurd._text_option('workflow_hash', v_options -> 'workflow_hash');
-  v_task.cancel_at := absurd._cancel_at(v_task);
   return v_task;
+end
+$$;
+
+-- _with_options: the same row with everything else that a caller may choose. Each is looked at only where it is given.
+create or replace function absurd._with_options(
+  p_task absurd.task, p_options jsonb, p_queue absurd.queues, p_parent absurd.task
+) returns absurd.task
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  v_now timestamptz := p_task.enqueue_at;
+begin
+  if p_options ? 'headers' then
+    p_task.headers := p_options -> 'headers';
+    perform absurd._check_payload('headers', p_task.headers, p_queue.max_payload_bytes);
+  end if;
+  if p_options ? 'retry_strategy' then
+    p_task.retry_strategy := p_options -> 'retry_strategy';
+    perform absurd.retry_delay_seconds(p_task.retry_strategy, 1);
+  end if;
+  if p_options ? 'idempotency_key' then
+    p_task.idempotency_key := p_options ->> 'idempotency_key';
+    if octet_length(p_task.idempotency_key) > 1024 then
+      raise exception 'idempotency_key has % bytes', octet_length(p_task.idempotency_key)
+        using errcode = 'TW301', hint = 'Give at most 1024 bytes, for example a hash.';
+    end if;
+  end if;
+  if p_options ? 'priority' then
+    p_task.priority := coalesce(absurd._number_option('priority', p_options -> 'priority', -32768, 32767, true), 0);
+  end if;
+  if p_options ? 'tags' then
+    p_task.tags := absurd._tags(p_options -> 'tags');
+  end if;
+  if p_options ?| '{created_by,workflow_version,workflow_hash}' then
+    p_task.created_by := absurd._text_option('created_by', p_options -> 'created_by');
+    p_task.workflow_version := absurd._text_option('workflow_version', p_options -> 'workflow_version');
+    p_task.workflow_hash := absurd._text_option('workflow_hash', p_options -> 'workflow_hash');
+  end if;
+  if p_options ?| '{delay_seconds,start_at}' then
+    p_task.available_at := coalesce(
+      absurd._time_option('start_at', p_options -> 'start_at'),
+      v_now + absurd._number_option('delay_seconds', p_options -> 'delay_seconds', 0, 3e9) * interval '1 second',
+      v_now);
+    if p_task.available_at > v_now then
+      p_task.state := 'sleeping';
+      p_task.move_detail := jsonb_build_object('start_at', p_task.available_at);
+    end if;
+  end if;
+  if p_options ?| '{detached,deadline,deadline_seconds,cancellation}' then
+    p_task.cancellation := p_options -> 'cancellation';
+    perform absurd._check_cancellation(p_task.cancellation);
+    p_task.detached := coalesce(absurd._flag_option('detached', p_options -> 'detached'), false);
+    p_task.deadline := least(absurd._time_option('deadline', p_options -> 'deadline'),
+                             v_now + absurd._number_option('deadline_seconds', p_options -> 'deadline_seconds', 0, 3e9) * interval '1 second',
+                             case when not p_task.detached then p_parent.deadline end);
+    p_task.cancel_at := absurd._cancel_at(p_task);
+  end if;
+  return p_task;
 end
 $$;
 

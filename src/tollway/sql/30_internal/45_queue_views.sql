@@ -36,6 +36,18 @@ begin
 end
 $$;
 
+-- volatile, so that each call looks with a new snapshot: what another call made while this one waited is seen
+create or replace function absurd._lacks_views(p_queue_name text) returns boolean
+language plpgsql volatile
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+  return (select count(*) from pg_class c
+          where c.relnamespace = 'absurd'::regnamespace and c.relkind = 'v'
+            and c.relname = any (array(select l || '_' || p_queue_name from unnest('{t,r,c,e,w}'::text[]) l))) < 5;
+end
+$$;
+
 create or replace function absurd._drop_queue_views(p_queue_name text) returns void
 language plpgsql
 set search_path = pg_catalog, pg_temp

@@ -31,7 +31,8 @@ begin
 end
 $$;
 
--- _recover: fail_run for an expired lease. One row that it cannot handle fails for good, and harms only itself.
+-- _recover: fail_run for an expired lease. One row that it cannot handle fails for good, and harms only itself. The server's own
+-- trouble (a deadlock, a lock's time-out, a full disk) is not the row's: its lease stays expired, and the next claim tries again.
 create or replace function absurd._recover(p_queue_name text, p_run_id uuid, p_task_id uuid) returns void
 language plpgsql
 set search_path = pg_catalog, pg_temp
@@ -45,6 +46,9 @@ begin
   v_reason := absurd._claim_timeout_reason(p_task_id);
   perform absurd.fail_run(p_queue_name, p_run_id, v_reason);
 exception when others then
+  if sqlstate ~ '^(40|53|55|57|58|XX)' then
+    return;
+  end if;
   v_reason := v_reason || jsonb_build_object('recovery', sqlerrm);
   update absurd.task t
   set state = 'failed', move_event = 'run.failed', error = v_reason, move_detail = jsonb_build_object('reason', v_reason)

@@ -40,8 +40,11 @@ language plpgsql stable
 set search_path = pg_catalog, pg_temp
 as $$
 declare
-  v_known integer := (select min(k::integer) from jsonb_object_keys(p_from) k where k::integer > p_above);
+  v_known integer;
 begin
+  if p_from is not null then
+    v_known := (select min(k::integer) from jsonb_object_keys(p_from) k where k::integer > p_above);
+  end if;
   return coalesce((   -- not min(): before PostgreSQL 18 that may read every row of the range
     select t.priority from absurd.task t
     where t.queue_name = p_queue_name and t.state in ('pending', 'sleeping')

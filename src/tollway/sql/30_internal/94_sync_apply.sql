@@ -38,7 +38,7 @@ begin
 end
 $$;
 
--- Runs end and suspend in one UPDATE: the gate does the rest.
+-- Runs end and suspend: the gate does the rest.
 create or replace function absurd._sync_end(p_ops absurd.sync_op[]) returns void
 language plpgsql
 set search_path = pg_catalog, pg_temp
@@ -46,13 +46,12 @@ set enable_hashjoin = off
 set enable_mergejoin = off
 as $$
 declare
-  v_now timestamptz := absurd.current_time();
+  v_now  timestamptz := absurd.current_time();
+  v_ends absurd.sync_op[] := array(select o from unnest(p_ops) o where o.op = 'complete' and o.status = 'ok');
 begin
-  update absurd.task t
-  set state = 'completed', move_event = 'run.completed', move_detail = null, result = o.value
-  from unnest(p_ops) o
-  where o.op = 'complete' and o.status = 'ok' and t.task_id = o.task_id;
-
+  if cardinality(v_ends) > 0 then
+    perform absurd._sync_complete(v_ends);
+  end if;
   if exists (select from unnest(p_ops) o where o.op in ('fail', 'sleep', 'put_back', 'release') and o.status = 'ok') then
     -- before the failures, which cancel children: those that suspend in this very call are running still
     update absurd.task t

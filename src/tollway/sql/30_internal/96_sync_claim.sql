@@ -18,7 +18,7 @@ declare
   v_marks    jsonb := p_request -> 'claim' -> 'marks';
   v_from     jsonb := absurd._valid_marks(v_marks, v_began);
 begin
-  if absurd._flag_option('resend', p_request -> 'resend') then
+  if p_request -> 'resend' <> 'false' and absurd._flag_option('resend', p_request -> 'resend') then
     v_ids := array(
       select t.task_id from absurd.task t
       where t.queue_name = v_queue and t.state = 'running' and t.claim_instance = v_instance and t.claim_call = v_call

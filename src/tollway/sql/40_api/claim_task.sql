@@ -32,20 +32,36 @@ declare
   v_qty      integer := greatest(coalesce(p_qty, 1), 1);
   v_now      timestamptz := absurd.current_time();
   v_from     jsonb := absurd._valid_marks(p_marks, clock_timestamp());
+  v_left     boolean;
+  v_cancels  boolean;
+  v_expired  boolean;
   v_more     uuid[];
   v_ids      uuid[];
 begin
-  perform absurd._queue(p_queue_name, 'r'), absurd._check_length('worker_id', v_worker);
+  perform absurd._queue(p_queue_name, 'r');
+  if octet_length(v_worker) > 255 then
+    perform absurd._check_length('worker_id', v_worker);
+  end if;
   if v_from is null then
-    perform absurd._follow_up(v_now);
-    -- what its rules cancel, through the same door as everybody
-    for v_more in select array[t.task_id] from absurd._due_cancellations(p_queue_name, v_now) t loop
-      perform absurd._cancel_by_rule(v_more[1], v_now);
-    end loop;
-    -- what a dead worker left
-    for v_more in select array[t.run_id, t.task_id] from absurd._expired_claims(p_queue_name, v_now) t loop
-      perform absurd._recover(p_queue_name, v_more[1], v_more[2]);
-    end loop;
+    -- one look tells, nearly always, that there is nothing to sweep
+    select exists (select from absurd.follow_up),
+           exists (select from absurd.task t where t.queue_name = p_queue_name and t.cancel_at is not null and t.cancel_at <= v_now
+                   and t.state in ('pending', 'sleeping', 'running')),
+           exists (select from absurd.task t where t.queue_name = p_queue_name and t.state = 'running' and t.claim_expires_at <= v_now)
+    into v_left, v_cancels, v_expired;
+    if v_left then
+      perform absurd._follow_up(v_now);
+    end if;
+    if v_left or v_cancels then
+      for v_more in select array[t.task_id] from absurd._due_cancellations(p_queue_name, v_now) t loop
+        perform absurd._cancel_by_rule(v_more[1], v_now);
+      end loop;
+    end if;
+    if v_left or v_cancels or v_expired then
+      for v_more in select array[t.run_id, t.task_id] from absurd._expired_claims(p_queue_name, v_now) t loop
+        perform absurd._recover(p_queue_name, v_more[1], v_more[2]);
+      end loop;
+    end if;
   end if;
 
   v_ids := absurd._runnable(p_queue_name, v_qty, absurd.current_time(), v_from);

@@ -1,7 +1,7 @@
 -- create_queue: make a queue and its read-only views; an existing one of the same mode is left as it is.
 --
 -- Called by  operator, SDKs
--- Locks      queues (one row, shared)
+-- Locks      queues (one row, shared; exclusively while its views are missing)
 -- Moves      nothing
 -- Raises     P0001 bad name, unknown mode, other mode than the existing queue's
 -- Retry      safe: the second call changes nothing
@@ -16,6 +16,7 @@ as $$
 declare
   v_mode text := lower(btrim(p_storage_mode));
   v_have text;
+  v_bare boolean;   -- views are missing
 begin
   perform absurd.validate_queue_name(p_queue_name);
   if v_mode is null or v_mode not in ('unpartitioned', 'partitioned') then
@@ -24,18 +25,22 @@ begin
   end if;
   loop
     insert into absurd.queues (queue_name, storage_mode) values (p_queue_name, v_mode) on conflict do nothing;
-    -- held to commit, so that no drop_queue comes before the views are there; one may come between the two, hence the loop
-    select q.storage_mode into v_have from absurd.queues q where q.queue_name = p_queue_name for share;
+    -- held to commit, so that no drop_queue comes before the views are there; one may come between the two, hence the loop.
+    -- Shared when nothing is to be made, for clients call this before each spawn; who makes the views makes them alone.
+    v_bare := absurd._lacks_views(p_queue_name);
+    if v_bare then
+      select q.storage_mode into v_have from absurd.queues q where q.queue_name = p_queue_name for no key update;
+    else
+      select q.storage_mode into v_have from absurd.queues q where q.queue_name = p_queue_name for share;
+    end if;
     exit when found;
   end loop;
   if v_have <> v_mode then
     raise exception 'Queue "%" already exists with storage mode "%"', p_queue_name, v_have
       using errcode = 'P0001', hint = 'Create it with the mode it has.';
   end if;
-  -- clients call this before each spawn: views that are there must not be replaced, and locked to the end of the transaction
-  if (select count(*) from pg_class c
-      where c.relnamespace = 'absurd'::regnamespace and c.relkind = 'v'
-        and c.relname = any (array(select l || '_' || p_queue_name from unnest('{t,r,c,e,w}'::text[]) l))) < 5 then
+  -- views that are there must not be replaced, and locked to the end of the transaction; another call may have made them meanwhile
+  if v_bare and absurd._lacks_views(p_queue_name) then
     perform absurd._create_queue_views(p_queue_name);
   end if;
 end

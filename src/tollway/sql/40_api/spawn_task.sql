@@ -23,24 +23,38 @@ declare
   v_known  absurd.task;
   v_parent absurd.task;
 begin
-  perform absurd._check_name('task_name', p_task_name);   -- before the queue is looked for, as SDKs know it
-  if jsonb_typeof(p_options) = 'object' and p_options ? 'max_attempts' then
-    perform absurd._max_attempts(p_options ->> 'max_attempts');
+  -- these two before the queue is looked for, as SDKs know it
+  if p_task_name is null or btrim(p_task_name) = '' or octet_length(p_task_name) > 255 or (p_options ->> 'max_attempts')::integer < 1 then
+    perform absurd._check_name('task_name', p_task_name), absurd._max_attempts(p_options ->> 'max_attempts');
   end if;
-  if jsonb_typeof(p_options) = 'object' and p_options ? 'parent_task_id' then
+  if p_options ? 'parent_task_id' and jsonb_typeof(p_options) = 'object' then
     v_parent := absurd._parent(absurd._uuid_option('parent_task_id', p_options -> 'parent_task_id'), p_parent_epoch);
   end if;
   v_task := absurd._new_task(absurd._queue(p_queue_name, 't'), p_task_name, p_params, p_options, v_parent, absurd.current_time());
+  task_id := v_task.task_id;
+  attempt := 1;
+  created := true;
+  if v_task.idempotency_key is null then
+    insert into absurd.task select v_task.*;
+    run_id := absurd.run_id_of(task_id, 1);
+    return next;
+    return;
+  end if;
   for v_try in 1 .. 10 loop
     insert into absurd.task select v_task.* on conflict do nothing;
     if found then
-      return query select v_task.task_id, absurd.run_id_of(v_task.task_id, 1), 1, true;
+      run_id := absurd.run_id_of(task_id, 1);
+      return next;
       return;
     end if;
     select * into v_known from absurd.task t
     where t.queue_name = p_queue_name and t.idempotency_key = v_task.idempotency_key;
     if found then
-      return query select v_known.task_id, absurd.run_id_of(v_known.task_id, v_known.attempt), v_known.attempt, false;
+      task_id := v_known.task_id;
+      attempt := v_known.attempt;
+      created := false;
+      run_id := absurd.run_id_of(task_id, attempt);
+      return next;
       return;
     end if;
   end loop;

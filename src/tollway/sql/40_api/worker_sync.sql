@@ -25,14 +25,15 @@ declare
   v_spawn  record;
   v_ops    absurd.sync_op[];
   v_events text[];
-  v_done   integer[];   -- numbers of steps that were recorded the shortest way
+  v_done   integer[];   -- numbers of what was recorded the shortest way
   v_answer jsonb;
   v_claims jsonb;
   v_next   timestamptz;
   v_marks  jsonb;
-  v_strict boolean := coalesce(absurd._flag_option('strict', p_request -> 'strict'), false);
-  v_brief  boolean := coalesce(absurd._flag_option('brief', p_request -> 'brief'), false);   -- leave out what is ok, and no more
+  v_strict boolean := p_request ? 'strict' and coalesce(absurd._flag_option('strict', p_request -> 'strict'), false);
+  v_brief  boolean := p_request ? 'brief' and coalesce(absurd._flag_option('brief', p_request -> 'brief'), false);   -- leave out what is ok, and no more
   v_qty    integer := absurd._number_option('claim.qty', p_request -> 'claim' -> 'qty', 0, 10000, true);
+  v_wakes  boolean := p_request @? '$.ops[*].op ? (@ == "emit" || @ == "await" || @ == "await_task")';
 begin
   if nullif(p_request -> 'ops', 'null') <> '[]' then
     v_ops := absurd._sync_read(v_queue, p_request -> 'ops');
@@ -40,35 +41,39 @@ begin
   if v_strict then
     perform absurd._sync_check_strict(p_request, v_ops);
   end if;
-  if cardinality(v_ops) > 0 then
+  if v_wakes then
     v_events := absurd._sync_lock_events(v_queue.queue_name, v_ops, v_strict);
   end if;
   if not v_strict and cardinality(v_ops) > 0 then
-    select s.recorded, s.rest into v_done, v_ops from absurd._sync_steps(v_queue.queue_name, v_ops) s;
+    select s.recorded, s.rest into v_done, v_ops from absurd._sync_lone(v_queue.queue_name, v_ops) s;
   end if;
   if cardinality(v_ops) > 0 then
     v_locked := absurd._sync_lock(v_queue.queue_name, v_ops, v_strict);
     v_spawn := absurd._sync_children(v_ops, v_locked.tasks);
     v_ops := absurd._sync_judge(v_queue.queue_name, v_spawn.ops, v_locked.tasks, v_events, v_locked.queues);
-    perform absurd._sync_raise(v_ops) where v_strict;
+    if v_strict then
+      perform absurd._sync_raise(v_ops);
+    end if;
     if v_spawn.children is not null then
       v_ops := absurd._sync_spawn(v_ops, v_spawn.children);
     end if;
     perform absurd._sync_checkpoints(v_queue.queue_name, v_ops);
-    if exists (select from unnest(v_ops) o where o.op in ('emit', 'await', 'await_task') and o.status = 'ok') then
+    if v_wakes and exists (select from unnest(v_ops) o where o.op in ('emit', 'await', 'await_task') and o.status = 'ok') then
       perform absurd._sync_emit(v_queue.queue_name, v_ops);
       v_ops := absurd._sync_await(v_queue.queue_name, v_ops);
     end if;
     perform absurd._sync_end(v_ops);
   end if;
   -- before the claim, which may take at once what a failure has just put back
-  v_answer := absurd._sync_answer(v_ops, case when not v_brief then v_done end, v_brief);
+  if cardinality(v_ops) > 0 or (not v_brief and v_done is not null) then
+    v_answer := absurd._sync_answer(v_ops, case when not v_brief then v_done end, v_brief);
+  end if;
   if v_qty > 0 then
     select c.claims, c.next_due, c.marks into v_claims, v_next, v_marks from absurd._sync_claim(p_request, v_qty) c;
   end if;
   return jsonb_build_object(
     'call', p_request -> 'call',
-    'ops', v_answer,
+    'ops', coalesce(v_answer, '[]'),
     'claims', coalesce(v_claims, '[]'),
     'next_due', v_next,
     'more', coalesce(jsonb_array_length(v_claims) >= v_qty, false),

@@ -12,7 +12,7 @@ from absurd.task t
 left join lateral (
   select w.event_name, w.awaited_task_id from absurd.wait w where w.task_id = t.task_id order by w.step_name limit 1) w on true
 left join lateral (
-  select count(*) filter (where c.status = 'committed') as steps_done,
+  select count(*) as steps_done,   -- a wait that timed out is a step that is done
          (array_agg(c.checkpoint_name order by c.updated_at desc, c.checkpoint_name desc))[1] as last_step
   from absurd.checkpoint c
   where c.task_id = t.task_id) s on true

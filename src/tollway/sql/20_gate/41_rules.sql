@@ -1,54 +1,29 @@
--- What every move to a state other than running does to the row: no owner, no lease; an ended attempt is kept aside
--- for absurd.run; a new attempt starts with fresh columns; a terminal task has its time.
-create or replace function absurd._gate_leave_running(p_old absurd.task, p_new absurd.task) returns absurd.task
+-- What the first half of the gate asks: is it a move, which event is it, and when does a cancellation rule apply next?
+
+-- A write that moves nothing (a heartbeat, an extension) changes nothing that belongs to a move.
+create or replace function absurd._gate_unmoved(p_old absurd.task, p_new absurd.task) returns absurd.task
 language plpgsql
 set search_path = pg_catalog, pg_temp
 as $$
-declare
-  v_new absurd.task := p_new;
-  v_now timestamptz := absurd.current_time();
 begin
-  v_new.claimed_by := null;
-  v_new.claim_expires_at := null;
-  v_new.claimed_at := null;
-  v_new.heartbeat_at := null;
-  v_new.claim_instance := null;
-  v_new.claim_call := null;
-
-  v_new.ended_attempt := null;
-  v_new.ended_lease := null;
-  v_new.ended_created_at := null;
-  v_new.ended_started_at := null;
-  if v_new.last_event in ('run.completed', 'run.failed', 'run.retried', 'task.cancelled') then
-    v_new.ended_attempt := p_old.attempt;
-    v_new.ended_lease := p_old.claim_expires_at;
-    v_new.ended_created_at := p_old.attempt_at;
-    v_new.ended_started_at := p_old.started_at;
+  if p_new.attempt <> p_old.attempt or p_new.claim_epoch <> p_old.claim_epoch or p_new.claimed_by is distinct from p_old.claimed_by
+     or p_new.result is distinct from p_old.result or p_new.error is distinct from p_old.error
+     or p_new.ended_at is distinct from p_old.ended_at then
+    raise exception 'task %: attempt, owner, epoch, result and error change only with a move', p_old.task_id
+      using errcode = 'TW101', hint = 'Change a task through the functions of schema absurd.';
   end if;
-
-  if v_new.state in ('completed', 'failed', 'cancelled') then
-    v_new.ended_at := v_now;
-    if v_new.state = 'completed' then
-      v_new.error := null;
-    end if;
-  else
-    v_new.ended_at := null;
-  end if;
-  if v_new.last_event in ('run.retried', 'task.retried') then
-    v_new.attempt_at := v_now;
-    v_new.started_at := null;
-    v_new.event_payload := null;
-  end if;
-  if v_new.last_event = 'task.retried' then
-    -- an operator's retry starts the clock of max_duration anew, and the delay rule no longer applies
-    -- (a retry after a crash keeps wake_event: a wait that timed out is not to start its time-out again)
-    v_new.first_started_at := null;
-    v_new.wake_event := null;
-    v_new.result := null;
-    v_new.error := null;
-    v_new.cancel_at := v_new.deadline;
-  end if;
-  return v_new;
+  p_new.moved := false;
+  p_new.seq := p_old.seq;
+  p_new.last_state := p_old.last_state;
+  p_new.last_event := p_old.last_event;
+  p_new.move_detail := p_old.move_detail;
+  p_new.last_worker := p_old.last_worker;
+  p_new.ended_attempt := p_old.ended_attempt;
+  p_new.ended_lease := p_old.ended_lease;
+  p_new.ended_created_at := p_old.ended_created_at;
+  p_new.ended_started_at := p_old.ended_started_at;
+  p_new.log_hash := p_old.log_hash;
+  return p_new;
 end
 $$;
 
