@@ -6,7 +6,7 @@ STAMP  := $(VENV)/.installed
 JOBS   ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo audit-demo test test-pg16 matrix races mutants model fuzz bench-quick bench bench-long check format clean
+.PHONY: help setup demo audit-demo test test-pg16 matrix races mutants audit-mutants model fuzz bench-quick bench bench-long check format clean
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  %-12s %s\n", $$1, $$2 }'
@@ -31,6 +31,9 @@ test-pg16: setup ## the test suite on PostgreSQL 16
 mutants: setup ## take each lock, trigger, check and condition out of the SQL; which test notices? About an hour; MUTANTS=pattern runs some
 	$(BIN)/python tools/mutate_sql.py
 	$(BIN)/python tools/mutate_sql.py --worker
+
+audit-mutants: setup ## break each trigger and effect of our schema: the auditor and the exercise must notice; five minutes; MUTANTS=text runs some
+	$(BIN)/python tools/audit_mutants.py "$(MUTANTS)"
 
 matrix: setup ## every path and every client: the path matrix, its page, and the foreign clients
 	$(BIN)/python -m pytest -n $(JOBS) tests/matrix tests/compat tests/docs/test_absurd_compatibility.py tests/docs/test_audit_of_the_origin.py

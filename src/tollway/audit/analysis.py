@@ -11,6 +11,8 @@ from tollway.audit.facts.catalog import Body, Catalog
 from tollway.audit.facts.ddl import apply
 from tollway.audit.facts.standing import standing
 from tollway.audit.facts.states import State, classify, configured, infer
+from tollway.audit.facts.switches import Switch, Switched
+from tollway.audit.facts.unused import unused
 from tollway.audit.facts.walk import Walker
 from tollway.audit.load.code import Source
 from tollway.audit.load.files import load
@@ -68,11 +70,7 @@ def read_sources(config: Config, sources: Sequence[Source], python: Sequence[str
     known = dict(catalog.bodies)
     for body in known.values():
         walker.body(body)
-    for stmt, catalog.search_path in loose:
-        if stmt.word(0) == "create":
-            walker.standing(stmt)
-        else:
-            walker.statement(stmt, {}, (), None)
+    _walk_loose(walker, loose)
     catalog.search_path = ""
     for _ in range(_ROUNDS):
         if not walker.queue:
@@ -93,6 +91,7 @@ def read_sources(config: Config, sources: Sequence[Source], python: Sequence[str
     states = configured(config.state) if config.state else infer(catalog, facts.writes)
     facts.writes[:] = _one_each(facts.writes)
     facts.writes[:] = [classify(write, states, catalog) for write in facts.writes]
+    facts.unknowns += unused(config, states, catalog, facts.writes)
     bodies = {body.routine.id: body for body in known.values()}
     return Analysis(
         config,
@@ -108,23 +107,52 @@ def read_sources(config: Config, sources: Sequence[Source], python: Sequence[str
     )
 
 
-def _apply_all(sources: Sequence[Source], catalog: Catalog) -> list[tuple[Statement, str]]:
-    """Bring the catalog to its final version; the statements that are no DDL are left over, with their search_path."""
-    loose: list[tuple[Statement, str]] = []
+def _walk_loose(walker: Walker, loose: Sequence[tuple[Statement, str, tuple[Switch, ...]]]) -> None:
+    """What the statements of the scripts do, and what was off where they stand."""
+    catalog = walker.catalog
+    for stmt, catalog.search_path, off in loose:
+        if stmt.word(0) == "create":
+            walker.standing(stmt)
+            continue
+        writes, calls = len(walker.facts.writes), len(walker.raw_calls)
+        walker.statement(stmt, {}, (), None)
+        if off:
+            catalog.off |= {write.span: off for write in walker.facts.writes[writes:]}
+            catalog.off |= {raw.span: off for raw, *_ in walker.raw_calls[calls:]}
+
+
+def _apply_all(sources: Sequence[Source], catalog: Catalog) -> list[tuple[Statement, str, tuple[Switch, ...]]]:
+    """Bring the catalog to its final version; the statements that are no DDL are left over, with their search_path and what is off."""
+    loose: list[tuple[Statement, str, tuple[Switch, ...]]] = []
     for source in sources:
         catalog.search_path = ""
+        session = Switched()
         lost, whole = _looked_over(source)
         if lost:
             catalog.unknowns.append(lost)
         for stmt in statements(source, catalog.placeholders):
-            apply(stmt, catalog, TOP_LEVEL)
+            body = apply(stmt, catalog, TOP_LEVEL)
+            off = _off(stmt, session, catalog)
+            if body is not None and off and stmt.word(0) == "do":
+                catalog.off[body.routine.span] = off
             if whole and (why := complaint(stmt)):
                 catalog.unknowns.append(Unknown("unparsed", TOP_LEVEL, stmt.code.span(0), f"this statement does not parse: {why}"))
             made = stmt.word(0) in ("create", "alter") and standing(stmt) is not None
             if stmt.word(0) not in _DDL or made or (stmt.word(0) == "drop" and stmt.word(1) == "table"):
-                loose.append((stmt, catalog.search_path))
+                loose.append((stmt, catalog.search_path, off))
     catalog.search_path = ""
     return loose
+
+
+def _off(stmt: Statement, session: Switched, catalog: Catalog) -> tuple[Switch, ...]:
+    """What is switched off at this place of a script: by the session, and by the catalog as it is now."""
+    head = stmt.word(0)
+    if head in ("set", "reset", "select"):
+        session.read(stmt.code.text)
+    elif head in ("commit", "end", "rollback"):  # what SET LOCAL and SET CONSTRAINTS did is over; and nobody is caught who said it is
+        session.left = [s for s in session.left if not s.timing]
+    disabled = (Switch(table=t.relation, trigger=t.name) for t in catalog.triggers.values() if t.enabled in ("D", "R"))
+    return (*session.left, *disabled)
 
 
 def _looked_over(source: Source) -> tuple[Unknown | None, bool]:
@@ -157,6 +185,7 @@ def _joined(a: Write, b: Write) -> Write:
         returned=a.returned and b.returned,
         keyed=a.keyed and b.keyed,
         partial=a.partial or b.partial,
+        held=a.held if a.held == b.held else (),
         inserted=tuple(c for c in a.inserted if c in b.inserted),
     )
 

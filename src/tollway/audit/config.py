@@ -56,6 +56,8 @@ DEFAULT_SCHEDULERS = frozenset(
 RULE_FILES = Path(__file__).parent / "rules"
 """One file each, called as its rule: to load them all for their names would take longer than to find a kept answer."""
 _KINDS = ("insert", "update", "write", "notify", "call")
+_VERBS = ("insert", "update", "delete", "merge", "truncate", "copy", "drop", "detach")
+_MOVE = re.compile(r"\s*\S.*?\s*->\s*\S.*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +134,7 @@ def read_config(file: Path | None, folder: Path | None = None) -> Config:
 
 def _load(file: Path) -> dict[str, Any]:
     try:
-        document = tomllib.loads(file.read_text("utf-8"))
+        document = tomllib.loads(file.read_text("utf-8-sig"))
     except OSError as error:
         raise ConfigError(f"{file}: {error.strerror}", "give --config the path of a TOML file") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
@@ -161,9 +163,7 @@ def _parse(table: dict[str, Any], file: Path) -> Config:
     holders = table.get("placeholders", {})
     if not isinstance(holders, dict):
         raise ConfigError(f"{_at(file, 'placeholders')}: placeholders must be a table", 'write placeholders = { schema = "app" }')
-    moves = table.get("moves", {})
-    if not isinstance(moves, dict) or not all(isinstance(m, list) for m in moves.values()):
-        raise ConfigError(f"{_at(file, 'moves')}: moves must be a table of lists", 'write "public.orders.status" = ["new -> paid"]')
+    moves = _moves(table.get("moves", {}), file)
     given = table.get("require", [])
     if not isinstance(given, list) or not all(isinstance(r, dict) for r in given):
         raise ConfigError(f"{_at(file, 'require')}: require must be a list of tables", "write [[tool.tollway.audit.require]]")
@@ -180,10 +180,23 @@ def _parse(table: dict[str, Any], file: Path) -> Config:
         exclude=lists["exclude"],
         schedulers=DEFAULT_SCHEDULERS | set(lists["schedulers"]),
         placeholders={str(k): str(v) for k, v in holders.items()},
-        moves={str(k): tuple(str(m) for m in v) for k, v in moves.items()},
+        moves=moves,
         ignore=lists["ignore"],
         suppress=suppressions(table.get("suppress", []), file),
     )
+
+
+def _moves(given: object, file: Path) -> dict[str, tuple[str, ...]]:
+    hint = 'write "public.orders.status" = ["new -> paid"]'
+    if not isinstance(given, dict) or not all(isinstance(m, list) for m in given.values()):
+        raise ConfigError(f"{_at(file, 'moves')}: moves must be a table of lists", hint)
+    for column, moves in given.items():
+        if column.count(".") not in (1, 2):
+            raise ConfigError(f"{_at(file, column)}: {column!r} in moves is not table.column or schema.table.column", hint)
+        for move in moves:
+            if not isinstance(move, str) or not _MOVE.fullmatch(move):
+                raise ConfigError(f"{_at(file, column)}: {move!r} in moves is no move", hint)
+    return {column: tuple(moves) for column, moves in given.items()}
 
 
 def _check_rules(ignored: Sequence[str], file: Path) -> None:
@@ -195,7 +208,7 @@ def _check_rules(ignored: Sequence[str], file: Path) -> None:
 
 def _at(file: Path, key: str) -> str:
     """The file with the line of a key, or of the table that is called so; in pyproject.toml, of ours."""
-    lines = file.read_text("utf-8").split("\n")
+    lines = file.read_text("utf-8-sig").split("\n")
     ours = next((i for i, line in enumerate(lines) if line.strip().startswith(("[tool.tollway.audit", "[[tool.tollway.audit"))), 0)
     named = re.compile(rf"""\s*(?:\[+\s*(?:[\w-]+\.)*)?["']?{re.escape(key)}["']?\s*[=.\]]""")
     found = next((i for i in range(ours, len(lines)) if named.match(lines[i])), None)
@@ -217,7 +230,10 @@ def _requirement(table: dict[str, Any], file: Path) -> Requirement:
     if len(kinds) != 1 or not isinstance(table[kinds[0]], str):
         raise ConfigError(f"{file}: a requirement needs exactly one of {', '.join(_KINDS)}", 'write insert = "app.event_log"')
     name = table.get("effect", kinds[0])
-    lists = (_strings(table, key, file) for key in ("for", "on", "to"))
+    lists = [_strings(table, key, file) for key in ("for", "on", "to")]
+    for verb in lists[1]:
+        if verb not in _VERBS:
+            raise ConfigError(f"{_at(file, 'on')}: {verb!r} in on is no verb of a write", _nearest(verb, _VERBS))
     return Requirement(str(name), kinds[0], table[kinds[0]], *lists)
 
 

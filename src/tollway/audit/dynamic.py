@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from tollway.audit.analysis import Analysis, read
+from tollway.audit.cli.pipeline import tell_unread
 from tollway.audit.config import Config, read_config
 from tollway.audit.drift import Difference, Manifest, broken_invariants, differences, take
 from tollway.audit.drift import compare as drifted
@@ -59,6 +60,7 @@ def verify(
             raise ConfigError("there is no state to watch", 'name columns in the configuration: state = ["public.orders.status"]')
         drive(driver, made)
         found = compare(analysis, moves(connection))
+    tell_unread(analysis)
     typer.echo(render_comparison(found, probed))
     raise typer.Exit(FINDINGS if found.unexplained else _read_whole(analysis))
 
@@ -68,7 +70,7 @@ def mutate(
     paths: Paths = None,
     before: Before = None,
     check: Annotated[str, typer.Option("--check", help="a command that must fail on a broken schema; {dsn} stands for the database")] = "",
-    only: Annotated[str, typer.Option("--only", help="mutants whose name has this text")] = "",
+    only: Annotated[list[str] | None, typer.Option("--only", help="mutants whose name has this text; may be given several times")] = None,
     both: Annotated[bool, typer.Option("--both", help="the check must fail even where a verdict turned")] = False,
     config: ConfigFile = None,
 ) -> None:
@@ -81,10 +83,11 @@ def mutate(
     with scratch(dsn) as made:
         with connect(made) as connection:
             _install(connection, settings, given, before)
-        shown, outcomes = mutants.mutate(settings, made, mutants.command(check) if check else None, only, both)
-    typer.echo(mutants.render(shown, outcomes))
+        shown, outcomes = mutants.mutate(settings, made, mutants.command(check) if check else None, only or (), both)
     if not outcomes:
-        raise ConfigError("there is no such mutant", "drop --only to see them all")
+        hint = "drop --only to see them all" if only else "the schema has no trigger, and no statement that a verdict rests on"
+        raise ConfigError(f"there is no mutant called {' or '.join(only)}" if only else "there is nothing to break", hint)
+    typer.echo(mutants.render(shown, outcomes))
     survived = any(o.how == "survived" for o in outcomes)
     raise typer.Exit(FINDINGS if survived else INCOMPLETE if any(o.how == "invalid" for o in outcomes) else CLEAN)
 
@@ -98,8 +101,12 @@ def manifest(
         text = take(connection).text()
     if output is None:
         typer.echo(text, nl=False)
-    else:
+        return
+    try:
         output.write_text(text, "utf-8")
+    except OSError as error:
+        raise ConfigError(f"{output}: {error.strerror}", "give --output a file in a folder that can be written") from error
+    typer.echo(f"wrote {output}")
 
 
 def drift(
@@ -140,8 +147,11 @@ def _given(settings: Config, paths: list[str] | None) -> list[str]:
 
 
 def _install(connection: object, settings: Config, given: list[str], before: list[str] | None) -> None:
-    sources = [*load(before or ()).sources, *load(given, settings.exclude).sources]
-    install(connection, sources, dict(settings.placeholders))  # type: ignore[arg-type]
+    loaded = (load(before or ()), load(given, settings.exclude))
+    lost = next((u for part in loaded for u in part.unknowns), None)
+    if lost is not None:
+        raise ConfigError(f"{lost.span.file}: {lost.detail}", "what cannot be read cannot be installed: correct the path or the file")
+    install(connection, [s for part in loaded for s in part.sources], dict(settings.placeholders))  # type: ignore[arg-type]
 
 
 def _read_whole(analysis: Analysis) -> int:

@@ -88,6 +88,8 @@ class Write:
     """An insert that may turn into an update (ON CONFLICT DO UPDATE)."""
     events: tuple[str, ...] = ()
     """Of a MERGE: what it can do with a row (insert, update, delete)."""
+    held: tuple[tuple[str, str], ...] = ()
+    """(column, constant) of an UPDATE whose WHERE lets only rows with one of these values pass."""
     only: bool = False
     """UPDATE ONLY and its like: rows of tables that inherit stay as they are."""
     inserted: tuple[str, ...] = ()
@@ -128,6 +130,8 @@ class Trigger:
     enabled: Literal["O", "A", "R", "D"] = "O"
     constraint: bool = False
     deferred: bool = False
+    deferrable: bool = False
+    """SET CONSTRAINTS may move it between the end of the statement and COMMIT."""
     origin: str = TOP_LEVEL
     """The routine that creates it, for triggers made by dynamic SQL."""
 

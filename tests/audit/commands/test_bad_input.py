@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from pathlib import Path
 from random import Random
 
 import pytest
@@ -208,6 +209,25 @@ def test_a_folder_that_may_not_be_read_and_a_link_in_a_circle(put, run, tmp_path
 
     code, out, _ = run("scan", "db")
     assert (code, "db/gone.sql:1" in out) == (INCOMPLETE, True)
+
+
+def test_a_file_or_a_folder_that_is_closed_to_the_user_is_named(put, run, monkeypatch):
+    """By root, whom nothing is closed to, the test is run as well."""
+    put("db/a.sql", TABLE)
+    put("db/closed.sql", TABLE)
+    put("db/private/b.sql", TABLE)
+    whole, listed = Path.read_bytes, os.scandir
+
+    def denied(path):
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr(Path, "read_bytes", lambda file: denied(file) if file.name == "closed.sql" else whole(file))
+    monkeypatch.setattr(os, "scandir", lambda path=".": denied(path) if str(path).endswith("private") else listed(path))
+
+    code, out, _ = run("scan", "db", "--no-cache")
+    assert code == INCOMPLETE
+    assert "Permission denied\n  --> db/closed.sql:1" in out
+    assert "Permission denied\n  --> db/private:1" in out
 
 
 def test_a_reader_that_goes_away_is_no_error(put):

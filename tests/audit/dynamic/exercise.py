@@ -64,7 +64,7 @@ class Driver:
         return answer
 
 
-def op(kind: str, task: tuple[Any, Any, int], **fields: Any) -> dict[str, Any]:
+def op(kind: str, task: tuple[Any, Any, int], /, **fields: Any) -> dict[str, Any]:
     return {"op": kind, "task_id": str(task[0]), "epoch": task[2], **fields}
 
 
@@ -79,6 +79,9 @@ def classic(d: Driver) -> None:
     d.rows("select absurd.complete_run(%s, %s, '{}')", Q, done[1])
     assert d.state(done[0]) == "completed"
     d.rows("select * from absurd.get_task_result(%s, %s)", Q, done[0])
+    named = [d.spawn({"idempotency_key": "once", "delay_seconds": 10}) for _ in range(2)]
+    assert named[0] == named[1]
+    d.rows("select absurd.cancel_task(%s, %s)", Q, named[0])
 
     failed = d.running({"max_attempts": 1})
     d.rows("select absurd.fail_run(%s, %s, '{}')", Q, failed[1])
@@ -108,10 +111,27 @@ def waits(d: Driver) -> None:
     d.rows("insert into absurd.event values (%s, 'written by hand', '1', absurd.current_time())", Q)
     assert d.one("select count(*) from absurd.absurd_event_log where detail ->> 'event' = 'written by hand'") == 1
 
+    refused(d, "insert into absurd.event values ('absent', 'e', '1', absurd.current_time())", "42P01")
+
     parent = d.running()
     child = d.spawn({"parent_task_id": str(parent[0]), "priority": 100})
     d.rows("select absurd.cancel_task(%s, %s)", Q, parent[0])
     assert d.state(child) == "cancelled"
+
+
+def awaits(d: Driver) -> None:
+    """Tasks that wait for the end of another: it completes, or goes with its queue."""
+    d.rows("select absurd.create_queue('elsewhere')")
+    gone = d.one("select task_id from absurd.spawn_task('elsewhere', 'work', '1')")
+    awaited, first, second = (d.running() for _ in range(3))
+    d.sync([op("await_task", first, step="s", task=str(awaited[0])), op("await_task", second, step="s", task=str(gone))])
+    assert [d.state(t[0]) for t in (first, second)] == ["sleeping", "sleeping"]
+    d.rows("select absurd.complete_run(%s, %s)", Q, awaited[1])
+    assert [d.state(t[0]) for t in (first, second)] == ["pending", "sleeping"]
+    d.rows("select absurd.drop_queue('elsewhere')")
+    assert d.state(second[0]) == "pending"
+    for task in (first, second):
+        d.rows("select absurd.cancel_task(%s, %s)", Q, task[0])
 
 
 def sweeps(d: Driver) -> None:
@@ -204,13 +224,13 @@ def house(d: Driver) -> None:
     verified(d)
 
 
-def refused(d: Driver, query: str) -> None:
-    """The schema must raise one of its own errors."""
+def refused(d: Driver, query: str, code: str = "TW") -> None:
+    """The schema must raise one of its own errors, or this one."""
     try:
         with d.conn.transaction():
             count = d.conn.execute(query).rowcount
     except psycopg.Error as error:
-        if not (error.sqlstate or "").startswith("TW"):
+        if not (error.sqlstate or "").startswith(code):
             raise
     else:
         raise AssertionError(f"not refused ({count} rows): {query}")
@@ -227,7 +247,7 @@ def main(dsn: str) -> None:
     d.conn.execute(CLOCK.read_text("utf-8"))  # type: ignore[arg-type]
     d.rows("update absurd.test_clock set now = '2030-01-01 00:00+00'")
     d.rows("select absurd.create_queue(%s)", Q)
-    for part in (classic, waits, sweeps, batches, house):
+    for part in (classic, waits, awaits, sweeps, batches, house):
         part(d)
 
 

@@ -126,8 +126,8 @@ def test_an_effect_taken_out_of_the_gate_is_found(old: str, new: str, times: int
 
 def test_an_effect_that_may_be_swallowed_is_found() -> None:
     sources = edited(
-        "  perform absurd._wake_awaiters(v_over) where v_over is not null;",
-        "  begin perform absurd._wake_awaiters(v_over); exception when others then null; end;",
+        "    perform absurd._wake_awaiters(v_over);",
+        "    begin perform absurd._wake_awaiters(v_over); exception when others then null; end;",
     )
 
     assert {f.id for f in judged(sources).findings} >= {"BP001", "BP011"}

@@ -35,7 +35,7 @@ def test_a_dynamic_write_is_found_with_its_pattern(scan: Scan, case: str) -> Non
           {code}
         end $$;
         """,
-        config='state = ["app.job.state", "app.job_*.state"]',
+        config=f'state = ["{relation}.state"]',
     )
 
     assert [(verb, where) for _, verb, where in report.changes] == [("update", relation)]

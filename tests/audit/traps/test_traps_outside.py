@@ -75,6 +75,7 @@ def test_a_statement_that_a_function_of_another_file_makes_stands_where_it_is_as
 def test_a_name_that_depends_on_a_table_stays_unknown(scan: Scan) -> None:
     report = scan(
         """
+        create table app.q_a (state int);
         create function app.named(p text) returns text language plpgsql as $$ declare v text; begin
           select name into v from app.names where id = p; return v; end $$;
         create function app.f(p text) returns void language plpgsql as $$
@@ -183,7 +184,16 @@ def test_a_trigger_that_a_routine_drops_is_there_until_it_is_called(scan: Scan, 
     assert [f["message"] for f in report.found("BP007")] == holes
 
 
-@pytest.mark.parametrize(("again", "expected"), [("", "disabled"), (MAKE, "guaranteed")])
+AGAIN = {
+    "": "disabled",
+    MAKE: "guaranteed",
+    f"if true then {MAKE} end if;": "guaranteed",
+    f"update app.job set state = 'y'; {MAKE}": "disabled",
+    f"perform app.g(); {MAKE}": "disabled",
+}
+
+
+@pytest.mark.parametrize(("again", "expected"), AGAIN.items())
 def test_the_routine_that_drops_it_changes_states_without_it(scan: Scan, again: str, expected: str) -> None:
     report = scan(
         f"""{JOB} {NOTE} {MAKE}

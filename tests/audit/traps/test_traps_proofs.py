@@ -179,13 +179,17 @@ AFTER = {
     "if p = 1 then update app.job set state = 'x'; raise exception 'no'; end if; insert into app.log values (1);": "missing",
     "if p = 1 then update app.job set state = 'x'; end if; insert into app.log values (1);": "same block",
     "if p = 1 then update app.job set state = 'x'; if p = 2 then return; end if; end if; insert into app.log values (1);": "conditional",
+    "update app.job set state = 'x'; return; insert into app.log values (1);": "missing",
+    "update app.job set state = 'x'; perform app.refuse(p);": "missing",
+    "insert into app.log values (1); if p = 1 then update app.job set state = 'x'; return; end if;": "same block",
 }
 
 
 @pytest.mark.parametrize("body", AFTER)
 def test_what_stands_after_the_end_is_not_reached(scan: Scan, body: str) -> None:
     report = scan(
-        f"{JOB} create function app.f(p int) returns void language plpgsql as $$ begin {body} end $$;",
+        f"""{JOB} create function app.refuse(p int) returns void language plpgsql as $$ begin raise exception 'no %', p; end $$;
+        create function app.f(p int) returns void language plpgsql as $$ begin {body} end $$;""",
         config=CONFIG,
     )
 

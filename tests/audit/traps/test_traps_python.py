@@ -57,7 +57,7 @@ def test_a_state_that_python_writes_itself(scan: Scan) -> None:
 
 
 def test_a_file_that_is_not_python_leaves_the_analysis_incomplete(scan: Scan) -> None:
-    report = scan(JOB, python="def broken(:\n", config=CONFIG)
+    report = scan(JOB, python="def broken(:\n")
 
     assert [kind for _, kind in report.unknowns] == ["unreadable"]
     assert report.exit_code == 3

@@ -96,11 +96,12 @@ def test_an_attached_partition_has_the_state_and_the_triggers_of_its_parent(scan
     assert {v["status"] for v in report.document["verdicts"]} == {"guaranteed"}
 
 
-def test_a_detached_partition_has_them_no_more(scan: Scan) -> None:
+def test_a_detached_partition_has_its_rows_still_and_the_triggers_no_more(scan: Scan) -> None:
     parts = "create table app.job_1 partition of app.job default; alter table app.job detach partition app.job_1;"
-    report = scan(LOGGED, parts, "update app.job_1 set state = 'a';")
+    report = scan(LOGGED, parts, "update app.job_1 set state = 'a';", config=AUDIT.format("app.job.state"))
 
-    assert report.changes == [("(top level)", "detach", "app.job")]
+    assert report.changes == [("(top level)", "detach", "app.job"), ("(top level)", "update", "app.job_1")]
+    assert {v["status"] for v in report.document["verdicts"]} == {"missing"}
 
 
 def test_a_table_made_like_another_has_its_columns(scan: Scan) -> None:

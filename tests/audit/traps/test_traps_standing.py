@@ -90,6 +90,10 @@ NOTE = """create function app.note() returns trigger language plpgsql as $$ begi
 create trigger note after insert or update on app.job for each row execute function app.note();"""
 HEIR = "create table app.old (note text) inherits (app.job);"
 ON_HEIR = NOTE.partition("\n")[2].replace("app.job", "app.old")
+AT_ONCE = """drop trigger if exists note on app.job; create trigger note after update on app.job
+referencing new table as new_rows for each statement execute function app.note();"""
+EMPTIED = "create trigger emptied after truncate on app.job execute function app.note();"
+OF_TWO = "create table app.other (id int); create table app.old () inherits (app.other, app.job);"
 INHERITED = {
     (HEIR, "update app.job set state = 'x'"): "conditional",
     (HEIR, "update only app.job set state = 'x'"): "guaranteed",
@@ -99,6 +103,16 @@ INHERITED = {
     (f"{HEIR} {ON_HEIR}", "update app.old set state = 'x'"): "guaranteed",
     (f"{HEIR} alter table app.old no inherit app.job;", "update app.job set state = 'x'"): "guaranteed",
     ("create table app.old (like app.job); alter table app.old inherit app.job;", "update app.job set state = 'x'"): "conditional",
+    (f"{HEIR} {AT_ONCE}", "update app.job set state = 'x'"): "guaranteed",
+    (f"{HEIR} {AT_ONCE}", "update app.old set state = 'x'"): "missing",
+    (f"{HEIR} {AT_ONCE.replace('app.job', 'app.old')}", "update app.job set state = 'x'"): "conditional",
+    (HEIR, "insert into app.job (id, state) values (1, 'x') on conflict (id) do update set state = 'x'"): "guaranteed",
+    (OF_TWO, "delete from app.job"): "missing",
+    (OF_TWO, "update app.job set state = 'x'"): "conditional",
+    (f"{HEIR} create table app.older () inherits (app.old); {ON_HEIR}", "update app.job set state = 'x'"): "conditional",
+    (f"{HEIR} {EMPTIED}", "truncate app.job"): "conditional",
+    (f"{HEIR} {EMPTIED}", "truncate only app.job"): "guaranteed",
+    (f"{HEIR} {EMPTIED} {EMPTIED.replace('app.job', 'app.old')}", "truncate app.job"): "guaranteed",
     ("create table app.old partition of app.job for values in (1);", "update app.job set state = 'x'"): "guaranteed",
     ("create table app.old partition of app.job for values in (1);", "update app.old set state = 'x'"): "guaranteed",
 }

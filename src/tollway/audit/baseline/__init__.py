@@ -51,7 +51,7 @@ def read(file: Path) -> Baseline:
     try:
         document = json.loads(file.read_text("utf-8"))
         if document["version"] != VERSION:
-            raise ConfigError(f"{file}: baseline version {document['version']}, not {VERSION}", "write it again: tollway audit baseline")
+            raise ConfigError(f"{file}: baseline version {document['version']!r}, not {VERSION}", "write it again: tollway audit baseline")
         inferred = tuple(
             Requirement(need["effect"], need["kind"], need["target"], *(tuple(need[part]) for part in ("tables", "verbs", "states")))
             for need in document.get("inferred", ())
@@ -59,5 +59,5 @@ def read(file: Path) -> Baseline:
         return Baseline(frozenset(str(f["fingerprint"]) for f in document["findings"]), inferred)
     except OSError as error:
         raise ConfigError(f"{file}: {error.strerror}", "write one: tollway audit baseline") from error
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise ConfigError(f"{file}: not a baseline", "write it again: tollway audit baseline") from error

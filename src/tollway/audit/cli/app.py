@@ -28,7 +28,7 @@ from tollway.audit.live import read_live
 from tollway.audit.outputs import contract, github, junit, markdown, sarif, text
 from tollway.audit.suppress.apply import unread
 
-CLEAN, FINDINGS, INCOMPLETE = 0, 1, 3
+CLEAN, FINDINGS, CONFIGURATION, INCOMPLETE = 0, 1, 2, 3
 app = typer.Typer(name="audit", help="Which statements change a state, and which side effects can be bypassed.", no_args_is_help=True)
 
 
@@ -114,6 +114,8 @@ def run(arguments: Sequence[str]) -> int:
         return 128 + signal.SIGPIPE
     except Exception as error:
         if type(error).__module__.startswith(("click", "typer")) and hasattr(error, "format_message"):
+            if not error.format_message():  # no command was given, and the usage has been printed
+                return CONFIGURATION
             raise ConfigError(error.format_message()) from error
         raise
     return result if isinstance(result, int) else CLEAN

@@ -70,7 +70,7 @@ class Manifest:
             grants = tuple(told["grants"])
         except OSError as error:
             raise ConfigError(f"{file}: {error.strerror}", hint) from error
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             raise ConfigError(f"{file}: no manifest: {error}", hint) from error
         if wrong:
             raise ConfigError(f"{file}: the hash of {wrong[0]} is not its text's", hint)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 
+from tollway.audit.facts.switches import Switch
 from tollway.audit.load.code import Code
 from tollway.audit.load.split import Statement
 from tollway.audit.model import FkAction, Routine, Span, Trigger, Unknown
@@ -35,6 +36,8 @@ class Table:
     bases: tuple[str, ...] = ()
     """What it INHERITS: the columns, and no trigger."""
     view: bool = False
+    was: str = ""
+    """What it was a partition of, or inherited, until the two were parted."""
 
 
 @dataclass(slots=True)
@@ -47,6 +50,19 @@ class Body:
     tree: Node | None = None
     statement: Statement | None = None
     """The parameters as written, for the calls in their defaults."""
+    replica: bool = False
+    """It runs with `session_replication_role = replica`, as its header says."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """A rewrite rule. `instead`: the statement itself is not run, or only for some rows (`where`)."""
+
+    name: str
+    relation: str
+    event: str
+    instead: bool
+    span: Span
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +85,14 @@ class Catalog:
     bodies: dict[str, Body] = field(default_factory=dict)
     triggers: dict[tuple[str, str], Trigger] = field(default_factory=dict)
     trigger_drops: list[TriggerDrop] = field(default_factory=list)
+    partition_switches: dict[tuple[str, str], str] = field(default_factory=dict)
+    """(partition, trigger of its parent) -> how it is switched for that partition alone."""
+    rules: dict[tuple[str, str], Rule] = field(default_factory=dict)
+    """By (relation, name)."""
+    references: list[tuple[str, str]] = field(default_factory=list)
+    """(table, table that a foreign key of it refers to)."""
+    off: dict[Span, tuple[Switch, ...]] = field(default_factory=dict)
+    """What a script has switched where this write, call or DO block of it stands."""
     fk_actions: list[FkAction] = field(default_factory=list)
     grants: list[tuple[str, str, str, Span]] = field(default_factory=list)
     """(privilege, object, role, where)."""
@@ -95,9 +119,13 @@ class Catalog:
             self.renamed_columns[new, column[1]] = self.renamed_columns.pop(column)
         for child in self.tables.values():
             child.parent = new if child.parent == old else child.parent
+            child.was = new if child.was == old else child.was
             child.bases = tuple(new if base == old else base for base in child.bases)
         for relation, name in [k for k in self.triggers if k[0] == old]:
             self.triggers[new, name] = replace(self.triggers.pop((relation, name)), relation=new)
+        self.rules = {(new if r == old else r, n): replace(v, relation=new if r == old else r) for (r, n), v in self.rules.items()}
+        self.partition_switches = {(new if r == old else r, n): v for (r, n), v in self.partition_switches.items()}
+        self.references[:] = [(new if a == old else a, new if b == old else b) for a, b in self.references]
         self.fk_actions[:] = [
             replace(f, relation=new if f.relation == old else f.relation, target=new if f.target == old else f.target)
             for f in self.fk_actions

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 from tollway.audit.facts.binding import select_items
-from tollway.audit.facts.catalog import Body, Catalog, Table, TriggerDrop
-from tollway.audit.facts.routines import language_of, read_routine, read_tree, schemas
+from tollway.audit.facts.catalog import Body, Catalog, Rule, Table, TriggerDrop
+from tollway.audit.facts.routines import language_of, read_routine, read_tree, schemas, sets_replica
 from tollway.audit.facts.tables import alter_table, create_table, labels_of
 from tollway.audit.facts.triggers import create_trigger
 from tollway.audit.load.code import join
@@ -75,7 +76,7 @@ def _create(stmt: Statement, catalog: Catalog, origin: str) -> Body | None:
         if labels:
             catalog.types[name] = labels
     elif kind == "policy":
-        catalog.policies[_policy(stmt, at)] = stmt.code.span(0)
+        catalog.policies[_on_table(stmt, at)] = stmt.code.span(0)
     elif kind == "rule":
         return _rule(stmt, catalog, at)
     return None
@@ -129,8 +130,17 @@ def _type(written: str) -> str:
 
 def _rule(stmt: Statement, catalog: Catalog, at: int) -> Body | None:
     name, _ = name_at(stmt.tokens, at)
+    relation = event = ""
     for i, token in enumerate(stmt.tokens):
-        if token.word == "do" and token.kind == "name":
+        if token.word == "on" and token.kind == "name" and not event:
+            event = stmt.word(i + 1)
+        elif token.word == "to" and token.kind == "name" and not relation:
+            written, _ = name_at(stmt.tokens, i + 1)
+            table = catalog.table(written)
+            relation = table.name if table else catalog.qualify(written)
+        elif token.word == "do" and token.kind == "name":
+            rule = Rule(name, relation, event, stmt.word(i + 1) == "instead", stmt.code.span(0, len(stmt.code.text)))
+            catalog.rules[relation, name] = rule
             span = stmt.code.span(0, len(stmt.code.text))
             at = i + 1 + (stmt.word(i + 1) in ("also", "instead"))
             several = stmt.word(at) == "("
@@ -161,29 +171,33 @@ def _drop(stmt: Statement, catalog: Catalog, origin: str) -> None:
     """What a script or a DO block drops is gone. Whether a routine that drops something is ever called, the text cannot say."""
     kind, at = _kind(stmt)
     later = not origin.startswith(("(", "do at "))
-    if kind == "trigger":
-        name, after = name_at(stmt.tokens, at)
-        relation, _ = name_at(stmt.tokens, after + 1)
-        _drop_trigger(catalog, TriggerDrop(name, relation, origin, stmt.code.span(0)), later=later)
-    elif kind == "policy" and not later:
-        catalog.policies.pop(_policy(stmt, at), None)
+    if kind in ("trigger", "rule", "policy"):
+        _drop_from_table(stmt, catalog, kind, at, origin if later else "")
     elif not later:
         for start, stop in commas(stmt.tokens, at, len(stmt.tokens)):
             name, after = name_at(stmt.tokens, start)
             _drop_named(stmt, catalog, kind, catalog.qualify(name), after, stop)
 
 
-def _policy(stmt: Statement, at: int) -> tuple[str, str]:
+def _drop_from_table(stmt: Statement, catalog: Catalog, kind: str, at: int, routine: str) -> None:
+    """DROP TRIGGER, DROP RULE and DROP POLICY: `name ON table`."""
+    relation, name = _on_table(stmt, at)
+    if routine:
+        if kind == "trigger":
+            catalog.trigger_drops.append(TriggerDrop(name, relation, routine, stmt.code.span(0)))
+        return
+    kinds: dict[str, dict[tuple[str, str], Any]] = {"trigger": catalog.triggers, "rule": catalog.rules, "policy": catalog.policies}
+    hung = kinds[kind]
+    for key in [k for k in hung if k[1] == name and same_relation(k[0], relation)]:
+        del hung[key]
+        if kind == "rule":
+            catalog.bodies.pop(f"rule {name}/0", None)
+
+
+def _on_table(stmt: Statement, at: int) -> tuple[str, str]:
+    """(table, name) of `name ON table`."""
     name, after = name_at(stmt.tokens, at)
     return name_at(stmt.tokens, after + 1)[0], name
-
-
-def _drop_trigger(catalog: Catalog, drop: TriggerDrop, *, later: bool) -> None:
-    if later:
-        catalog.trigger_drops.append(drop)
-        return
-    for key in [k for k in catalog.triggers if k[1] == drop.name and same_relation(k[0], drop.relation)]:
-        del catalog.triggers[key]
 
 
 def _drop_named(stmt: Statement, catalog: Catalog, kind: str, name: str, after: int, stop: int) -> None:
@@ -202,6 +216,9 @@ def _drop_table(catalog: Catalog, name: str) -> None:
     catalog.tables.pop(name, None)
     for key in [k for k in catalog.triggers if same_relation(k[0], name)]:
         del catalog.triggers[key]
+    for rule in [k for k in catalog.rules if same_relation(k[0], name)]:
+        del catalog.rules[rule]
+    catalog.references[:] = [r for r in catalog.references if not same_relation(r[0], name)]
     catalog.fk_actions[:] = [f for f in catalog.fk_actions if not same_relation(f.relation, name)]
 
 
@@ -253,6 +270,9 @@ def _alter_routine(stmt: Statement, catalog: Catalog, name: str, after: int) -> 
     elif stmt.word(after) == "set" and stmt.word(after + 1) == "search_path":
         for body in [b for b in catalog.bodies.values() if b.routine.name == catalog.qualify(name)]:
             body.routine = replace(body.routine, search_path=", ".join(schemas(stmt, after + 3)))
+    elif "session_replication_role" in [t.word for t in stmt.tokens[after:]] or [t.word for t in stmt.tokens[after:]] == ["reset", "all"]:
+        for body in [b for b in catalog.bodies.values() if b.routine.name == catalog.qualify(name)]:
+            body.replica = bool(sets_replica(stmt, after))
 
 
 def _alter_type(stmt: Statement, catalog: Catalog, name: str, after: int) -> None:

@@ -324,18 +324,17 @@ def _merge(stmt: Statement, i: int) -> Iterator[RawWrite]:
 def _truncate(stmt: Statement, i: int) -> Iterator[RawWrite]:
     if i:
         return
-    tokens, at = stmt.tokens, i + 1
-    while stmt.word(at) in ("table", "only"):
-        at += 1
+    tokens, at = stmt.tokens, i + 1 + (stmt.word(i + 1) == "table")
     while True:
-        relation, at = name_at(tokens, at)
+        only = stmt.word(at) == "only"
+        relation, at = name_at(tokens, at + only)
         if relation:
-            yield RawWrite("truncate", relation, i)
+            yield RawWrite("truncate", relation, i, only=only)
         while stmt.word(at) == "*":
             at += 1
         if stmt.word(at) != ",":
             return
-        at += 1 + (stmt.word(at + 1) == "only")
+        at += 1
 
 
 def _copy(stmt: Statement, i: int) -> Iterator[RawWrite]:

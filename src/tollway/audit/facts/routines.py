@@ -44,12 +44,23 @@ def read_routine(stmt: Statement, i: int, catalog: Catalog, origin: str) -> Body
         origin="dynamic" if origin == "dynamic" else "file",
         min_args=needed,
     )
-    body = Body(routine, tuple(params), code, statement=sub(stmt, paren, close + 1))
+    body = Body(routine, tuple(params), code, statement=sub(stmt, paren, close + 1), replica=bool(sets_replica(stmt, close)))
     if code is not None:
         body.tree = read_tree(routine, code, catalog)
     elif language not in _NO_BODY:
         catalog.unknowns.append(Unknown("no body", routine.id, where, "the routine's body was not found"))
     return body
+
+
+def sets_replica(stmt: Statement, first: int) -> bool | None:
+    """What SET says of `session_replication_role` after token `first`, outside of the body; None if nothing."""
+    said = None
+    for at in range(first, len(stmt.tokens) - 2):
+        if stmt.tokens[at].word == "session_replication_role" and stmt.word(at - 1) in ("set", "reset"):
+            value = stmt.tokens[at + 2]
+            text = "".join(p.text for p in literal(stmt.code, value)) if value.kind == "string" else value.word
+            said = text.lower() == "replica"
+    return said
 
 
 def _search_path(stmt: Statement, words: list[str], close: int) -> str:

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from tollway.audit.facts.catalog import Body, Catalog
-from tollway.audit.facts.dml import read_writes
+from tollway.audit.facts.dml import RawWrite, read_writes
 from tollway.audit.load.split import Statement
 from tollway.audit.load.tokens import Token
-from tollway.audit.model import Call, CallKind, Effect, Routine, Span, Write
-from tollway.audit.parse.names import HOLE, close_of, commas, folded, name_at, short
+from tollway.audit.model import Call, CallKind, Effect, Routine, Span, Verb, Write
+from tollway.audit.parse.names import HOLE, close_of, commas, folded, name_at, same_relation, short
 from tollway.audit.resolve.evaluate import Env
 
 _NOT_CALLS = frozenset({"into", "table", "function", "procedure", "references", "exists", "as", "index"})
@@ -56,6 +56,7 @@ def writes_of(
             keyed=_keyed(stmt, raw.where),
             upsert=raw.upsert,
             events=tuple(dict.fromkeys(raw.events)),
+            held=tuple((catalog.column_now(relation, c), v) for c, v in _held(stmt, raw)) if raw.verb == "update" else (),
             only=raw.only,
             inserted=tuple(catalog.column_now(relation, c) for c in raw.inserted or ()),
             partial=raw.selected and case_may_be_null(stmt) and _drops_nulls(stmt),
@@ -101,6 +102,33 @@ def _drops_nulls(stmt: Statement) -> bool:
     return any(word in given or word in (")", "end") for word in asked)
 
 
+def _held(stmt: Statement, raw: RawWrite) -> Iterator[tuple[str, str]]:
+    """`status = 'a'` and `status in ('a', 'b')` among conditions that must all hold, of the table that is changed."""
+    first, last = raw.where
+    depth = 0
+    outer: list[int] = []
+    for i in range(first, last):
+        depth -= stmt.word(i) == ")"
+        outer += [i] if depth == 0 else []
+        depth += stmt.word(i) == "("
+    if any(stmt.tokens[i].kind == "name" and stmt.word(i) in ("or", "not", "between", "case") for i in outer):
+        return
+    for i in outer:
+        if stmt.tokens[i].kind in ("name", "quoted") and stmt.word(i - 1) in ("and", "where"):
+            yield from ((stmt.word(i), value) for value in _constants(stmt, i + 1))
+
+
+def _constants(stmt: Statement, at: int) -> tuple[str, ...]:
+    """The constants of `= 'a'` or `in ('a', 'b')` at token `at`; none where anything else stands there."""
+    inside = range(0)
+    if stmt.word(at) == "=" and stmt.word(at + 2) in ("and", "returning", "", ";", ")"):
+        inside = range(at + 1, min(at + 2, len(stmt.tokens)))
+    elif stmt.word(at) == "in" and stmt.word(at + 1) == "(":
+        inside = range(at + 2, close_of(stmt.tokens, at + 1))
+    texts = [stmt.tokens[k] for k in inside if stmt.word(k) != ","]
+    return tuple(stmt.code.text[t.start : t.end].strip("'") for t in texts) if all(t.kind == "string" for t in texts) else ()
+
+
 def _keyed(stmt: Statement, where: tuple[int, int]) -> bool:
     """Whether the WHERE pins a row by an equality on something that reads like a key."""
     for i in range(*where):
@@ -115,26 +143,36 @@ def _keyed(stmt: Statement, where: tuple[int, int]) -> bool:
 
 
 def removals_of(stmt: Statement, routine: Routine | None, catalog: Catalog, owner: str, guards: tuple[str, ...]) -> Iterator[Write]:
-    """DROP TABLE and DETACH PARTITION, which take rows away without a DELETE."""
-    head = stmt.word(0)
-    if head == "drop" and stmt.word(1) == "table":
-        at = 2 + 2 * (stmt.word(2) == "if")
+    """DROP TABLE and SCHEMA, DETACH PARTITION, and what TRUNCATE ... CASCADE empties: rows that go without a DELETE."""
+    for verb, name in _removed(stmt, routine, catalog):
+        relation = canonical(name, catalog, routine)
+        dynamic = stmt.code.dynamic
+        yield Write(owner, verb, relation, (), stmt.code.span(0), dynamic, confidence=_DYNAMIC if dynamic else 1.0, guards=guards)
+
+
+def _removed(stmt: Statement, routine: Routine | None, catalog: Catalog) -> Iterator[tuple[Verb, str]]:
+    head, kind = stmt.word(0), stmt.word(1)
+    at = 2 + 2 * (stmt.word(2) == "if")
+    if head == "drop" and kind in ("table", "schema"):
         for start, _ in commas(stmt.tokens, at, len(stmt.tokens)):
             name, _after = name_at(stmt.tokens, start)
-            if name:
-                yield _removal("drop", name, stmt, routine, catalog, owner, guards)
+            inside = [t.name for t in catalog.tables.values() if t.name.startswith(f"{name}.") and not t.view]
+            yield from (("drop", n) for n in (inside if kind == "schema" else [name]) if n)
+    elif head == "truncate" and stmt.word(len(stmt.tokens) - 1) == "cascade":
+        named = [canonical(raw.relation, catalog, routine) for raw in read_writes(stmt)]
+        yield from (("truncate", n) for n in _referring(named, catalog))
     elif head == "alter" and "detach" in [t.word for t in stmt.tokens]:
-        name, _after = name_at(stmt.tokens, 2 + 2 * (stmt.word(2) == "if"))
+        name, _after = name_at(stmt.tokens, at)
         if name:
-            yield _removal("detach", name, stmt, routine, catalog, owner, guards)
+            yield "detach", name
 
 
-def _removal(
-    verb: str, name: str, stmt: Statement, routine: Routine | None, catalog: Catalog, owner: str, guards: tuple[str, ...]
-) -> Write:
-    relation = canonical(name, catalog, routine)
-    dynamic = stmt.code.dynamic
-    return Write(owner, verb, relation, (), stmt.code.span(0), dynamic, confidence=_DYNAMIC if dynamic else 1.0, guards=guards)  # type: ignore[arg-type]
+def _referring(named: list[str], catalog: Catalog) -> list[str]:
+    """The tables that TRUNCATE ... CASCADE empties too: whose foreign keys lead to these, over others as well."""
+    found = list(named)
+    for target in found:
+        found += [a for a, b in dict.fromkeys(catalog.references) if same_relation(b, target) and a not in found]
+    return found[len(named) :]
 
 
 class RawCall:

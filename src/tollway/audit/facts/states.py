@@ -111,7 +111,7 @@ def infer(catalog: Catalog, writes: Iterable[Write]) -> list[State]:
                 literal[write.relation, name].add(value)
     found: list[State] = []
     for table in catalog.tables.values():
-        if table.view or ((table.parent or table.bases) and not table.columns):
+        if table.view or ((table.parent or table.bases or table.was) and not table.columns):
             continue
         for column in table.columns.values():
             moved = any(column.name in names for relation, names in updated.items() if same_relation(table.name, relation))
@@ -128,7 +128,7 @@ def _unseen_tables(catalog: Catalog, updated: dict[str, set[str]], literal: dict
     for relation, names in updated.items():
         table = catalog.table(relation)
         if "*" not in short(relation).replace("*", "", 1) and (
-            table is None or not (table.columns or table.parent or table.bases or table.view)
+            table is None or not (table.columns or table.parent or table.bases or table.was or table.view)
         ):
             found += [State(relation, n) for n in sorted(names) if _NAME.fullmatch(n) and not _PAST.match(n) and literal.get((relation, n))]
     return found
@@ -199,14 +199,13 @@ def _defaults(write: Write, touched: Sequence[str], parents: Sequence[str], cata
                 break
 
 
-def lineage(name: str, catalog: Catalog, *, inherited: bool = True) -> list[str]:
-    """A relation and the tables that it is a partition of; with `inherited`, those whose columns it inherits too."""
+def lineage(name: str, catalog: Catalog) -> list[str]:
+    """A relation and the tables that it is, or was, a partition or heir of: it has their columns, and rows that came by them."""
     found = [name]
     for relation in found:  # grows while it is read
         table = catalog.table(relation)
-        if table is not None:
-            above = ([table.parent] if table.parent else []) + (list(table.bases) if inherited else [])
-            found += [parent for parent in above if parent not in found]
+        above = (table.parent, *table.bases, table.was) if table is not None else ()
+        found += [parent for parent in above if parent and parent not in found]
     return found
 
 

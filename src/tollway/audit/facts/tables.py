@@ -124,6 +124,7 @@ def _check_labels(stmt: Statement, first: int, last: int) -> dict[str, tuple[str
 
 def _references(stmt: Statement, k: int, stop: int, table: Table, columns: tuple[str, ...], catalog: Catalog) -> None:
     target, at = name_at(stmt.tokens, k + 1)
+    catalog.references.append((table.name, catalog.qualify(target)))
     for m in range(at, stop - 2):
         if stmt.word(m) == "on" and stmt.word(m + 1) in ("delete", "update"):
             action = stmt.word(m + 2) if stmt.word(m + 2) == "cascade" else f"{stmt.word(m + 2)} {stmt.word(m + 3)}"
@@ -183,12 +184,12 @@ def _move(stmt: Statement, start: int, words: list[str], table: Table, catalog: 
     elif words[:2] in (["attach", "partition"], ["detach", "partition"]):
         child, _ = name_at(stmt.tokens, start + 2)
         known = catalog.table(child) or catalog.tables.setdefault(catalog.qualify(child), Table(catalog.qualify(child), table.span))
-        known.parent = table.name if words[0] == "attach" else ""
+        known.parent, known.was = (table.name, "") if words[0] == "attach" else ("", table.name)
     elif words[:1] == ["inherit"]:
         table.bases += (catalog.qualify(name_at(stmt.tokens, start + 1)[0]),)
     elif words[:2] == ["no", "inherit"]:
         gone = catalog.qualify(name_at(stmt.tokens, start + 2)[0])
-        table.bases = tuple(base for base in table.bases if not same_relation(base, gone))
+        table.bases, table.was = tuple(base for base in table.bases if not same_relation(base, gone)), gone
 
 
 def _switch(words: list[str], table: Table, catalog: Catalog) -> None:
@@ -198,3 +199,22 @@ def _switch(words: list[str], table: Table, catalog: Catalog) -> None:
         if same_relation(trigger.relation, table.name) and which in (trigger.name, "all", "user"):
             switched: Trigger = replace(trigger, enabled=enabled)  # type: ignore[arg-type]
             catalog.triggers[key] = switched
+            for partition in [p for p in catalog.partition_switches if p[1] == trigger.name and table.name in partitioned(p[0], catalog)]:
+                del catalog.partition_switches[partition]
+        elif which in (trigger.name, "all", "user") and _has(catalog, trigger, table):
+            catalog.partition_switches[table.name, trigger.name] = enabled
+
+
+def _has(catalog: Catalog, trigger: Trigger, table: Table) -> bool:
+    """Is the trigger, of a partitioned table, also this partition's?"""
+    return trigger.level == "row" and any(same_relation(trigger.relation, name) for name in partitioned(table.name, catalog)[1:])
+
+
+def partitioned(name: str, catalog: Catalog) -> list[str]:
+    """A relation and the partitioned tables that it is a part of, whose row triggers it has; of a view, the table below."""
+    found = [name]
+    table = catalog.table(name)
+    while table is not None and table.parent and table.parent not in found:
+        found.append(table.parent)
+        table = catalog.table(table.parent)
+    return found

@@ -40,6 +40,7 @@ def create_trigger(stmt: Statement, at: int, catalog: Catalog, origin: str) -> N
         when=when,
         constraint="constraint" in words[:4],
         deferred="deferred" in head,
+        deferrable="deferred" in head or ("deferrable" in head and head[head.index("deferrable") - 1] != "not"),
         origin=origin,
     )
 

@@ -40,7 +40,5 @@ def connect(dsn: str, dbname: str = "") -> Connection:
         chosen = psycopg.conninfo.make_conninfo(dsn, **({"dbname": dbname} if dbname else {}))
         return psycopg.connect(chosen, autocommit=True, connect_timeout=10)
     except psycopg.Error as error:
-        told = str(error).strip().splitlines()
-        raise Unreachable(
-            f"the database does not answer: {told[-1] if told else error}", "check --dsn, and that the server runs"
-        ) from error
+        told = next(iter(str(error).strip().splitlines()), repr(error))
+        raise Unreachable(f"the database does not answer: {told}", "check --dsn, and that the server runs") from error

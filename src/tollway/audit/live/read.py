@@ -25,7 +25,7 @@ from pg_type t join pg_namespace n on n.oid = t.typnamespace
 where t.typtype in ('e', 'd') and {_OURS.format(catalog="pg_type", oid="t.oid")}
 order by 1"""
 
-# only what decides states and cascades: columns with defaults, foreign keys, and checks of one column (others list no labels)
+# only what decides states and cascades, or calls a function: columns with defaults, keys and checks
 _TABLES = f"""
 select format('%I.%I', n.nspname, c.relname),
        format('create table %I.%I (%s)%s;%s', n.nspname, c.relname,
@@ -36,7 +36,7 @@ select format('%I.%I', n.nspname, c.relname),
             where a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped),
            (select string_agg(format('constraint %I %s', k.conname, pg_get_constraintdef(k.oid)), ', ' order by k.conname)
             from pg_constraint k
-            where k.conrelid = c.oid and (k.contype in ('f', 'p') or (k.contype = 'c' and cardinality(k.conkey) = 1)))),
+            where k.conrelid = c.oid and k.contype in ('f', 'p', 'c'))),
          (select format(' inherits (%s)', string_agg(i.inhparent::regclass::text, ', ' order by i.inhseqno))
           from pg_inherits i where i.inhrelid = c.oid and not c.relispartition having count(*) > 0),
          (select format(E'\nalter table %s attach partition %I.%I default;', i.inhparent::regclass, n.nspname, c.relname)

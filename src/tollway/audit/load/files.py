@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import os
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -32,13 +33,28 @@ def load(paths: Sequence[str], exclude: Sequence[str] = ()) -> Loaded:
     seen: set[Path] = set()
     for given in paths:
         files = list(expand(given))
-        if not files:
+        closed = _closed(given)
+        loaded.unknowns += closed
+        if not files and not closed:
             loaded.unknowns.append(_unread(given, "nothing there: no such file, or a folder or pattern without SQL files"))
-        for file in files:
-            if file not in seen and not any(file.match(pattern) for pattern in exclude):
+        kept = [file for file in files if not any(file.match(pattern) for pattern in exclude)]
+        if files and not kept:
+            loaded.unknowns.append(_unread(given, f"nothing left: exclude takes out all of its {len(files)} files"))
+        for file in kept:
+            if file not in seen:
                 seen.add(file)
                 _read(file, loaded)
     return loaded
+
+
+def _closed(given: str) -> list[Unknown]:
+    """The folders inside that may not be listed: a search for files passes them over."""
+    found: list[Unknown] = []
+    for _ in os.walk(given, onerror=lambda error: found.append(_unread(str(error.filename), error.strerror or str(error)))):
+        pass
+    return [
+        u for u in found if Path(u.span.file).is_dir() and not any(_hidden(part) for part in Path(u.span.file).relative_to(given).parts)
+    ]
 
 
 def expand(given: str) -> Iterator[Path]:

@@ -10,7 +10,7 @@ from tollway.audit.analysis import Analysis
 from tollway.audit.facts.catalog import Body
 from tollway.audit.live import Connection
 from tollway.audit.load.tokens import scan
-from tollway.audit.model import Call, Effect, Write
+from tollway.audit.model import GOOD, Call, Effect, Write
 from tollway.audit.parse.plpgsql import Node
 from tollway.audit.prove.ladder import Prover
 from tollway.audit.prove.tree import Level
@@ -25,7 +25,7 @@ order by 1, 2"""
 _ROUTINES = """
 select format('%I.%I/%s', n.nspname, p.proname, p.pronargs), pg_get_functiondef(p.oid), p.prosrc, p.oid
 from pg_proc p join pg_namespace n on n.oid = p.pronamespace join pg_language l on l.oid = p.prolang
-where l.lanname = 'plpgsql' and n.nspname !~ '^pg_'"""
+where l.lanname in ('plpgsql', 'sql') and p.prosqlbody is null and n.nspname !~ '^(pg_|information_schema$)'"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,33 +91,43 @@ def _of_functions(connection: Connection) -> Iterator[Mutant]:
 
 
 def _of_effects(connection: Connection, analysis: Analysis) -> Iterator[Mutant]:
-    """Each statement in a PL/pgSQL body that is, or calls, a required effect."""
+    """Each statement that is, or calls, a required effect: in the functions of triggers, and elsewhere where a verdict rests on it."""
     live = {name: (definition, source, oid) for name, definition, source, oid in connection.execute(_ROUTINES).fetchall()}
     provers = [Prover(analysis, need) for need in analysis.config.require]
-    seen: set[tuple[str, int]] = set()
-    for body in _trigger_bodies(analysis):
-        if body.tree is None or body.routine.id not in live:
+    fired = {id(body) for t in analysis.facts.triggers for body in analysis.catalog.named(t.function)}
+    rest = {span for v in analysis.verdicts if v.status in GOOD for span in v.proof[1:]}
+    owed = {w.write.key for w in analysis.verdicts}
+    for body in analysis.overloads:
+        if body.tree is None or body.code is None or body.routine.id not in live:
             continue
         definition, source, oid = live[body.routine.id]
         for node in _nodes(body.tree):
             facts = [f for f in node.facts if isinstance(f, (Write, Call, Effect))]
-            mine = [p.need.effect for p in provers if any(p.judge(f).level is Level.ALWAYS for f in facts)]
-            if not mine or node.kind not in ("sql", "perform", "execute") or (body.routine.id, node.at) in seen:
+            if node.kind not in ("sql", "perform", "execute") or any(isinstance(f, Write) and f.key in owed for f in facts):
+                continue  # with the change itself gone, nothing is owed
+            if id(body) not in fired and not any(f.span in rest for f in facts):
                 continue
-            seen.add((body.routine.id, node.at))
-            end = next((t.end for t in scan(source[node.at :]) if t.word == ";" and t.kind == "op"), None)
-            if end is None:
-                continue
-            without = f"{source[: node.at]}null;{source[node.at + end :]}"
-            line = source.count("\n", 0, node.at) + 1
-            subject = f"effect {' and '.join(mine)} in {body.routine.name} line {line}"
-            yield Mutant("take out", subject, definition.replace(source, without), _reads(oid, without))
+            reaches = [(p.need.effect, p.judge(f)) for p in provers for f in facts]
+            mine = list(dict.fromkeys(effect for effect, r in reaches if r.level is Level.ALWAYS and r.proof))
+            cut = _without(body, node, source) if mine else None
+            if cut is not None:
+                line, without = cut
+                subject = f"effect {' and '.join(mine)} in {body.routine.name} line {line}"
+                yield Mutant("take out", subject, definition.replace(source, without), _reads(oid, without))
 
 
-def _trigger_bodies(analysis: Analysis) -> list[Body]:
-    """The functions of triggers: elsewhere an effect is a routine's own affair."""
-    names = dict.fromkeys(t.function for t in analysis.facts.triggers)
-    return [body for name in names for body in analysis.catalog.named(name)]
+def _without(body: Body, node: Node, source: str) -> tuple[int, str] | None:
+    """The line of a statement, and the body without it."""
+    at = node.at
+    if body.routine.language == "sql" and node.code is not None and body.code is not None:
+        at = node.code.code.at(0) - body.code.at(0)
+    end = next((t.end for t in scan(source[at:]) if t.word == ";" and t.kind == "op"), None)
+    if end is None and body.routine.language == "sql":  # its last statement needs none
+        end = len(source) - at
+    if end is None:
+        return None
+    line = source.count("\n", 0, at) + 1
+    return line, f"{source[:at]}{'' if body.routine.language == 'sql' else 'null;'}{source[at + end :]}"
 
 
 def _reads(oid: int, source: str) -> str:

@@ -15,7 +15,7 @@ def render(analysis: Analysis) -> str:
 
 
 def _cell(text: str) -> str:
-    """A bar or a line break would end the cell, and `*` of a pattern or `_` of a name would become emphasis."""
-    for char in "\\|*_`<":
+    """A bar or a line break would end the cell; the rest would become emphasis, a link, an entity, HTML or mathematics."""
+    for char in "\\|*_`<[]~&$":
         text = text.replace(char, "\\" + char)
     return " ".join(text.split())

@@ -9,16 +9,16 @@ from dataclasses import replace
 from tollway.audit.analysis import Analysis
 from tollway.audit.config import Requirement
 from tollway.audit.facts.catalog import Body
-from tollway.audit.facts.states import heirs, lineage
+from tollway.audit.facts.states import heirs
+from tollway.audit.facts.switches import Switch
+from tollway.audit.facts.tables import partitioned
 from tollway.audit.model import Call, Effect, Span, Status, Trigger, Verdict, Write
 from tollway.audit.parse.names import covers, may_be, same_relation, short
-from tollway.audit.parse.plpgsql import Node
+from tollway.audit.prove.around import Around, Rung, rung
 from tollway.audit.prove.conditions import Change, holds, read, rename_state
-from tollway.audit.prove.switches import Switch, switches
-from tollway.audit.prove.tree import NONE, Fact, Level, Reach, Reader, counts, ends, find, passing, sets_found, weakest
-
-Rung = tuple[Status, tuple[Span, ...], str]
-"""A status, its proof, and why it is no better."""
+from tollway.audit.prove.stops import stops
+from tollway.audit.prove.switches import switches
+from tollway.audit.prove.tree import NONE, Fact, Level, Reach, Reader, weakest
 
 _ROUNDS = 8
 _VERBS = {
@@ -34,6 +34,7 @@ class Prover:
     def __init__(self, analysis: Analysis, need: Requirement) -> None:
         self.analysis, self.need = analysis, need
         self.summary: dict[str, Reach] = {}
+        self.arounds: dict[str, list[Around]] = {}
         self.callers: dict[str, list[Call]] = defaultdict(list)
         self.callees: dict[str, list[Call]] = defaultdict(list)
         for call in analysis.facts.calls:
@@ -48,7 +49,8 @@ class Prover:
         self.bodies: dict[str, list[Body]] = defaultdict(list)
         for body in analysis.overloads:
             self.bodies[body.routine.id].append(body)
-        self.switches = switches(analysis.overloads)
+        self.switches = switches(analysis.overloads, analysis.facts.calls)
+        self.stops = stops(analysis.catalog, need)
         self._summarise()
 
     def _summarise(self) -> None:
@@ -84,10 +86,13 @@ class Prover:
                 return Reach(Level.ALWAYS, (fact.span,))
             inner = self.summary.get(fact.target, NONE)
             level = Level.SOME if inner.level is not Level.NONE and fact.kind == "cron" else inner.level
-            return Reach(level, (fact.span, *inner.proof), through=True) if level is not Level.NONE else NONE
+            if level is Level.NONE:
+                return NONE
+            return Reach(level, (fact.span, *inner.proof) if inner.proof else (), through=True)  # without proof: it only raises
         if not self.satisfies(fact):
             return NONE
-        return Reach(Level.SOME if isinstance(fact, Write) and fact.partial else Level.ALWAYS, (fact.span,))
+        lost = isinstance(fact, Write) and (fact.partial or any(event in self.stops for event in _events(fact)))
+        return Reach(Level.SOME if lost else Level.ALWAYS, (fact.span,))
 
     def verdict(self, write: Write) -> Verdict:
         """The best rung that holds."""
@@ -101,23 +106,23 @@ class Prover:
         """The worst of the tables whose rows it changes."""
         if write.verb in ("drop", "detach"):
             return
-        best = self._of_table(write)
-        changes = write.verb in ("update", "delete") or {"update", "delete"} & set(write.events)
-        for heir in heirs(write.relation, self.analysis.catalog) if best is not None and changes and not write.only else ():
-            other = self._of_table(replace(write, relation=heir))
-            bare: Rung = ("conditional", best[1] if best else (), f"rows of {heir}, which inherits, have no such trigger")
-            best = max(best or bare, other or bare, key=_place)
-        if best is not None:
-            yield best
+        worst = self._on_rows(write, write.relation)
+        # an INSERT, and the UPDATE that ON CONFLICT makes of it, stays in its own table
+        reached = not write.only and not write.upsert and set(_events(write)) - {"insert"}
+        for heir in heirs(write.relation, self.analysis.catalog) if worst is not None and reached else ():
+            bare: Rung = ("conditional", worst[1] if worst else (), f"{heir} inherits the table, but not its triggers")
+            worst = max(worst or bare, self._on_rows(replace(write, relation=heir), write.relation) or bare, key=_place)
+        if worst is not None:
+            yield worst
 
-    def _of_table(self, write: Write) -> Rung | None:
-        """The worst of the write's events, each with the best trigger for it."""
-        mine = [t for t in self.analysis.facts.triggers if self._on(t, write)]
-        way, off = self._switched_off(write.routine)
+    def _on_rows(self, write: Write, named: str) -> Rung | None:
+        """The worst of the write's events, each with the best trigger for it; the statement names `named`."""
+        mine = [t for t in self.analysis.facts.triggers if self._on(t, write, named)]
+        off = self._off(write)
         bests: list[Rung] = []
         bare: list[str] = []
         for change in _changes(write):
-            found = [f for f in (self._fires(t, write, change, way, off) for t in mine) if f is not None]
+            found = [f for f in (self._fires(t, write, change, off) for t in mine) if f is not None]
             if found:
                 bests.append(min(found, key=_place))
             else:
@@ -127,25 +132,34 @@ class Prover:
         worst = max(bests, key=_place)
         return ("conditional", worst[1], f"no trigger for its {' and '.join(bare)}") if bare and worst[0] != "disabled" else worst
 
-    def _switched_off(self, routine: str) -> tuple[str, list[Switch]]:
-        """The routine that switches triggers off on a way to this one, if there is any, and which ones."""
-        seen, ways = {routine}, [routine] if self.switches else []
+    def _off(self, write: Write) -> list[tuple[str, Switch]]:
+        """What is switched when this write runs, and who does it: its routine, one on a way to it, or the script around it."""
+        off = self.analysis.catalog.off
+        found = [("the script", s) for s in off.get(write.span, ())]
+        if not self.switches and not off:
+            return found
+        seen, ways = {write.routine}, [write.routine]
         for name in ways:
-            if name in self.switches:
-                return name, self.switches[name]
-            fresh = [c.source for c in self.callers.get(name, ()) if c.source not in seen]
-            seen.update(fresh)
-            ways.extend(fresh)
-        return "", []
+            found += [(name, s) for s in self.switches.get(name, ())]
+            body = self.analysis.bodies.get(name)
+            found += [("the script", s) for s in off.get(body.routine.span, ())] if body and off else []
+            for call in self.callers.get(name, ()):
+                found += [("the script", s) for s in off.get(call.span, ())]
+                if call.source not in seen:
+                    seen.add(call.source)
+                    ways.append(call.source)
+        return found
 
-    def _on(self, trigger: Trigger, write: Write) -> bool:
-        catalog, names = self.analysis.catalog, [write.relation]
-        table = catalog.table(write.relation)
+    def _on(self, trigger: Trigger, write: Write, named: str) -> bool:
+        """Postgres fires the statement triggers of the table that is named, and those of TRUNCATE for every table that it empties."""
+        catalog = self.analysis.catalog
+        names = [named if trigger.level == "statement" and write.verb != "truncate" else write.relation]
+        table = catalog.table(names[0])
         if table is not None and (trigger.level == "row" or table.view):
-            names = lineage(write.relation, catalog, inherited=False)
+            names = partitioned(names[0], catalog)
         return any(same_relation(trigger.relation, n) or ("*" in trigger.relation and may_be(trigger.relation, n)) for n in names)
 
-    def _fires(self, trigger: Trigger, write: Write, change: Change, way: str, off: list[Switch]) -> Rung | None:
+    def _fires(self, trigger: Trigger, write: Write, change: Change, off: list[tuple[str, Switch]]) -> Rung | None:
         if change.event not in trigger.events:
             return None
         body = next(iter(self.analysis.catalog.named(trigger.function)), None)
@@ -163,27 +177,44 @@ class Prover:
         truth = holds(read(rename_state(trigger.when, change.columns)), change) if trigger.when else True
         if truth is False:
             return None
-        if trigger.enabled in ("D", "R"):
-            return "disabled", proof, f"trigger {trigger.name} is {'disabled' if trigger.enabled == 'D' else 'enabled for replicas only'}"
-        if any(switch.covers(trigger) for switch in off):
-            return "disabled", proof, f"{way} switches triggers off"
+        silent = self._silent(trigger, write, off)
+        if silent:
+            return silent[0], proof, silent[1]
         if truth is None:
             return "conditional", proof, f"when ({trigger.when})"
-        if reach.level is Level.ALWAYS:
-            return "guaranteed", proof, f"trigger {trigger.name}"
-        why = "an exception handler may swallow it" if reach.level is Level.SWALLOWED else "on some paths of the trigger function"
-        return "conditional", proof, why
+        if reach.level is not Level.ALWAYS:
+            why = "an exception handler may swallow it" if reach.level is Level.SWALLOWED else "on some paths of the trigger function"
+            return "conditional", proof, next(iter(self.stops.values()), why)
+        moved = next(((who, s) for who, s in off if s.moves(trigger)), None)
+        if moved:
+            return "guarded", proof, f"{moved[0]} sets {trigger.name} {moved[1].timing}: it sees another moment than it was declared for"
+        return "guaranteed", proof, f"trigger {trigger.name}"
+
+    def _silent(self, trigger: Trigger, write: Write, off: list[tuple[str, Switch]]) -> tuple[Status, str] | None:
+        """Whether the trigger is switched off for this write, and by what."""
+        if trigger.enabled in ("D", "R"):
+            return "disabled", f"trigger {trigger.name} is {'disabled' if trigger.enabled == 'D' else 'enabled for replicas only'}"
+        who = next((who for who, switch in off if switch.covers(trigger)), None)
+        if who:
+            return "disabled", f"{who} switches triggers off"
+        catalog = self.analysis.catalog
+        above = partitioned(write.relation, catalog)
+        for (partition, name), enabled in catalog.partition_switches.items():
+            if name != trigger.name or enabled not in ("D", "R"):
+                continue
+            if any(same_relation(partition, n) for n in above):
+                return "disabled", f"trigger {name} is switched off for {partition}"
+            if any(same_relation(write.relation, n) for n in partitioned(partition, catalog)[1:]):
+                return "conditional", f"trigger {name} is switched off for {partition}"
+        return None
 
     # the body
 
     def _body(self, write: Write) -> Iterator[Rung]:
-        overloads = (b for b in self.bodies.get(write.routine, ()) if b.tree is not None)
-        ways = ((b, find(b.tree, write.key)) for b in overloads if b.tree is not None)
-        body, way = next(((b, w) for b, w in ways if w is not None), (None, None))
-        if body is None or body.tree is None or way is None:
+        around = next((a for a in self._around(write.routine) if write.key in a.ways), None)
+        here = around.node(write.key) if around else None
+        if around is None or here is None:
             return
-        reader = Reader(self.judge)
-        here: Node = way[-1].node if way else body.tree
         for fact in here.facts:
             if isinstance(fact, Write) and fact.key == write.key:
                 continue
@@ -191,38 +222,17 @@ class Prover:
             if reach.level is Level.ALWAYS:
                 yield ("callee" if reach.through else "same statement"), reach.proof, ""
         if here.kind == "loop":
-            yield from self._rung(reader.nodes(here.branches[0]), here, frozenset())
-        beside = bool(write.cte) and any(isinstance(fact, Write) and not fact.cte for fact in here.facts)
-        told = frozenset() if beside else counts(body.tree, here)  # of a CTE beside a change, they tell of that change
-        yield from self._siblings(reader, [(p.nodes, p.index) for p in reversed(way)], told, found=not beside and sets_found(here))
+            inside = around.reader.nodes(here.branches[0])
+            if inside.proof:
+                yield rung(inside, here, set())
+        yield from around.rungs(write)
         yield from self._caller(write)
 
-    def _siblings(self, reader: Reader, way: list[tuple[list[Node], int]], told: frozenset[str], *, found: bool) -> Iterator[Rung]:
-        """Statements before, which ask for other changes, and after, from the innermost list outwards, until control may have left."""
-        gone = over = False
-        for nodes, index in way:
-            for node in nodes[:index]:
-                yield from self._rung(reader.node(passing(node)), passing(node), frozenset())
-            for node in [] if over else nodes[index + 1 :]:
-                reach = reader.node(node)
-                if gone and reach.level is Level.ALWAYS:
-                    reach = Reach(Level.SOME, reach.proof, reach.through)
-                yield from self._rung(reach, node, told | {"found"} if found else told)
-                gone = gone or reader.leaves(node)
-                found = found and not sets_found(node)
-            over = over or ends(nodes[index + 1 :], routine=True)
-
-    def _rung(self, reach: Reach, node: Node, told: frozenset[str]) -> Iterator[Rung]:
-        if not reach.proof:  # it only raises, and takes the write back with it
-            return
-        if reach.level is Level.ALWAYS:
-            yield ("callee" if reach.through else "same block"), reach.proof, ""
-        elif reach.level is Level.SWALLOWED:
-            yield "conditional", reach.proof, "an exception handler may swallow it"
-        elif reach.level is Level.SOME:
-            guard = " ".join(node.conds[0].code.text.split()) if node.conds and node.conds[0] is not None else ""
-            asks = node.conds[0] is not None and any(t.word in told for t in node.conds[0].tokens) if guard else False
-            yield ("guarded" if asks else "conditional"), reach.proof, f"if {guard}" if guard else "on some paths"
+    def _around(self, routine: str) -> list[Around]:
+        """The bodies of a routine, each with what its statements contribute."""
+        if routine not in self.arounds:
+            self.arounds[routine] = [Around(b.tree, Reader(self.judge)) for b in self.bodies.get(routine, ()) if b.tree is not None]
+        return self.arounds[routine]
 
     def _caller(self, write: Write) -> Iterator[Rung]:
         """An SQL caller that adds the effect helps only those who go through it."""

@@ -1,66 +1,40 @@
-"""Which routines switch triggers off while they run, and which triggers those are."""
+"""Which routines run with triggers switched off or moved, by themselves or by what they call."""
 
 from __future__ import annotations
 
-import re
+from collections import defaultdict
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 
 from tollway.audit.facts.catalog import Body
-from tollway.audit.model import Trigger
-from tollway.audit.parse.names import same_relation
+from tollway.audit.facts.switches import Switch, Switched
+from tollway.audit.model import TOP_LEVEL, Call
 
-_COMMENT = re.compile(r"--[^\n]*|/\*.*?\*/", re.DOTALL)
-_REPLICA = re.compile(r"session_replication_role(\W|\bto\b)+replica\b", re.IGNORECASE)
-_DISABLE = re.compile(r"(?:\btable\s+(?:only\s+|if\s+exists\s+)*(\S+)\s+)?\bdisable\s+trigger\s+(\"[^\"]+\"|[^\s;',]+)", re.IGNORECASE)
-_DROP = re.compile(r"\bdrop\s+trigger\s+(?:if\s+exists\s+)?(\"[^\"]+\"|[^\s;',]+)\s+on\s+(?:only\s+)?([^\s;']+)", re.IGNORECASE)
-_NAME = re.compile(r'[\w$]+|"[^"]+"')
+_ROUNDS = 8
 
 
-@dataclass(frozen=True, slots=True)
-class Switch:
-    """What a routine switches off: every trigger of a table, or one; "" for any."""
-
-    table: str = ""
-    trigger: str = ""
-    replica: bool = False
-
-    def covers(self, trigger: Trigger) -> bool:
-        if self.replica:
-            return trigger.enabled != "A"
-        on = not self.table or same_relation(trigger.relation, self.table) or same_relation(self.table, trigger.relation)
-        return on and self.trigger in ("", trigger.name)
-
-
-def switches(bodies: Iterable[Body]) -> Mapping[str, list[Switch]]:
-    """For each routine that switches triggers off, which ones."""
-    found: dict[str, list[Switch]] = {}
+def switches(bodies: Iterable[Body], calls: Iterable[Call]) -> Mapping[str, list[Switch]]:
+    """For each routine, what is switched while it runs. A callee that does not switch back leaves it so for its caller."""
+    ever: dict[str, list[Switch]] = defaultdict(list)
+    left: dict[str, list[Switch]] = defaultdict(list)
+    back: set[str] = set()
     for body in bodies:
-        text = _COMMENT.sub(" ", body.code.text) if body.code is not None else ""
-        mine = [Switch(replica=True)] if _REPLICA.search(text) else []
-        mine += [Switch(_table(m[1] or ""), _trigger(m[2])) for m in _DISABLE.finditer(text)]
-        mine += [Switch(_table(m[2]), _trigger(m[1])) for m in _DROP.finditer(text) if not _made_again(text, m)]
-        if mine:
-            found.setdefault(body.routine.id, []).extend(mine)
-    return found
-
-
-def _made_again(text: str, dropped: re.Match[str]) -> bool:
-    """Does the routine create the trigger anew after it dropped it?"""
-    return re.search(rf"\btrigger\s+{re.escape(dropped[1])}(?![\w$])", text[dropped.end() :], re.IGNORECASE) is not None
-
-
-def _table(written: str) -> str:
-    """A computed name can be any table's."""
-    parts = written.split(".")
-    return ".".join(_fold(p) for p in parts) if all(_NAME.fullmatch(p) for p in parts) else ""
-
-
-def _trigger(written: str) -> str:
-    if not _NAME.fullmatch(written) or written.lower() in ("all", "user"):
-        return ""
-    return _fold(written)
-
-
-def _fold(name: str) -> str:
-    return name[1:-1] if name.startswith('"') else name.lower()
+        told = Switched().read(body.code.text) if body.code is not None else Switched()
+        ever[body.routine.id] += told.ever
+        left[body.routine.id] += told.left
+        if body.replica:  # SET in its header: over when it returns
+            ever[body.routine.id].append(Switch(replica=True))
+        if told.back and not told.left:
+            back.add(body.routine.id)
+    if not any(left.values()):
+        return {name: found for name, found in ever.items() if found}
+    ways = [c for c in calls if c.kind in ("direct", "dynamic") and c.source != TOP_LEVEL]
+    mended = back | {c.source for c in ways if c.target in back}
+    for _ in range(_ROUNDS):
+        news = [(c.source, s) for c in ways for s in left.get(c.target, ()) if s not in ever[c.source]]
+        for source, switch in news:
+            ever[source].append(switch)
+            if source not in mended:
+                left[source].append(switch)
+        if not news:
+            break
+    return {name: found for name, found in ever.items() if found}

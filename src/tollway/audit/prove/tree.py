@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from enum import IntEnum
 
@@ -105,9 +105,11 @@ class Reader:
                 break
         if not reaches:
             return NONE
-        best = max(reaches, key=_rank)
-        if not open_end and all(r.level is Level.ALWAYS for r in reaches):
-            return best
+        worst = min(reaches, key=_rank)
+        if not open_end and worst.level is Level.ALWAYS:
+            return max(reaches, key=_rank)
+        if not open_end and worst.level is Level.SWALLOWED and worst.proof:
+            return worst
         best = max((r for r in reaches if r.proof), key=_rank, default=NONE)
         return Reach(min(best.level, Level.SOME), best.proof, best.through)
 
@@ -160,11 +162,6 @@ def weakest(reaches: list[Reach]) -> Reach:
     return Reach(min(best.level, Level.SOME), best.proof, best.through)
 
 
-def counts(root: Node, here: Node) -> frozenset[str]:
-    """The variables that tell whether a statement changed a row: a ROW_COUNT's, and those of its own INTO. FOUND is `sets_found`'s."""
-    return frozenset({*_row_counts(root, here), *(_into(here) if here.kind == "sql" else ())})
-
-
 def sets_found(node: Node) -> bool:
     """Can FOUND tell of this statement afterwards, and no more of an earlier one? EXECUTE and assignments leave it as it is."""
     if node.kind == "sql":
@@ -181,51 +178,5 @@ def sets_found(node: Node) -> bool:
 _SETS_FOUND = frozenset({"select", "with", "insert", "update", "delete", "merge", "values"})
 
 
-def _row_counts(node: Node, here: Node) -> Iterator[str]:
-    """The variables that GET DIAGNOSTICS fills right after a statement."""
-    for nodes in (*node.branches, *node.handlers):
-        last: Node | None = None
-        for inner in nodes:
-            if inner.word == "get" and inner.code is not None and last is here:
-                words = [t.word for t in inner.code.tokens]
-                yield from (words[i - 2] for i, word in enumerate(words) if word == "row_count" and i > 1)
-            elif inner.kind in ("sql", "execute", "perform", "return"):
-                last = inner
-            yield from _row_counts(inner, here)
-
-
-def _into(node: Node) -> Iterator[str]:
-    """The variables of `returning ... into a, b`."""
-    words = [t.word for t in node.code.tokens] if node.code else []
-    after = words.index("returning") if "returning" in words else len(words)
-    if "into" in words[after:]:
-        yield from (w for w in words[words.index("into", after) + 1 :] if w not in (",", "strict", ""))
-
-
 def _raises(nodes: list[Node]) -> bool:
     return any(node.kind == "raise" and node.word == "exception" for node in nodes)
-
-
-@dataclass(frozen=True, slots=True)
-class Place:
-    """One step of the way from the body's root to a statement: its list and its index there."""
-
-    parent: Node
-    nodes: list[Node]
-    index: int
-
-    @property
-    def node(self) -> Node:
-        return self.nodes[self.index]
-
-
-def find(root: Node, key: str) -> list[Place] | None:
-    """The way to the statement with a given write, outermost first; [] when the root itself has it."""
-    if any(isinstance(fact, Write) and fact.key == key for fact in root.facts):
-        return []
-    for nodes in (*root.branches, *root.handlers):
-        for index, node in enumerate(nodes):
-            inner = find(node, key)
-            if inner is not None:
-                return [Place(root, nodes, index), *inner]
-    return None

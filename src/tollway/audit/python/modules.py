@@ -134,10 +134,17 @@ class Project:
 def read_project(paths: Iterable[Path | str]) -> Project:
     """Read every Python file, and the named queries of the SQL files beside them."""
     project = Project()
-    for path in dict.fromkeys(files(paths)):
+    given = [Path(path) for path in paths]
+    for folder in given:
+        if folder.is_dir() and next(files([folder]), None) is None:
+            project.failures.append(Failure(str(folder), 1, "nothing there: a folder without Python"))
+    for path in dict.fromkeys(files(given)):
         try:
             if path.suffix == ".sql":
-                project.queries.update(named_queries(str(path), path.read_text(encoding="utf-8-sig")))
+                found = named_queries(str(path), path.read_text(encoding="utf-8-sig"))
+                project.queries.update(found)
+                if path in given and not found:
+                    project.failures.append(Failure(str(path), 1, "no Python, and no named queries"))
             else:
                 _read_module(project, path)
         except SyntaxError as error:

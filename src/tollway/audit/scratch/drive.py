@@ -30,8 +30,12 @@ def drive(script: Path, dsn: str) -> None:
         return
     import psycopg
 
+    try:
+        text = script.read_text("utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        raise AuditError(f"{script}: cannot be read: {error}", "give --driver a .sql file in UTF-8, or a .py file") from error
     with connect(dsn) as connection:
-        for stmt in statements(Source(str(script), clean(script.read_text("utf-8"))), {}):
+        for stmt in statements(Source(str(script), clean(text)), {}):
             try:
                 connection.execute(stmt.code.text)
             except psycopg.Error as error:
