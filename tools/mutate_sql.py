@@ -93,7 +93,7 @@ def write() -> int:
         entry = {"takes_out": mutant.shown}
         if result and result.fingerprint == fingerprint(mutant) and result.outcome == "caught":
             entry["caught_by"] = str(result.test)
-        elif "caught_by" in old or "equivalent" in old:
+        elif old.get("takes_out") == mutant.shown and ("caught_by" in old or "equivalent" in old):  # the number may be another's now
             entry |= {k: v for k, v in old.items() if k != "takes_out"}
         elif result and result.fingerprint == fingerprint(mutant):
             entry["survived"] = f"the nearest {result.tried} tests"
