@@ -8,7 +8,7 @@ from tollway.errors import TollwayError
 from tollway.schema.files import SQL_DIR
 
 # raised by PostgreSQL's own words, where absurd's clients know them: not classes of ours
-PLAIN = {"22004", "23502"}
+PLAIN = {"22004", "23502", "23514"}
 # raised by Python alone, before anything is sent
 CLIENT_ONLY = {"TW305", "TW401", "TW402", "TW501", "TW502", "TW503", "TW504", "TW505"}
 

@@ -7,6 +7,7 @@ import signal
 import sys
 import time
 from collections.abc import Mapping
+from uuid import UUID
 
 import psycopg
 from rich.console import Console
@@ -24,7 +25,7 @@ from tollway.demo.story import show_audit, show_other_failures, show_plain_sql, 
 from tollway.demo.watch import PERIOD, Snapshot, Watch
 from tollway.demo.witness import executions
 from tollway.schema import install
-from tollway.workflow import SyncHandle, Tollway
+from tollway.workflow import Tollway
 
 KILLS = ("none", "worker", "postgres", "both")
 WORKERS = ("worker-1", "worker-2")
@@ -47,8 +48,14 @@ class Demo:
     def run(self) -> int:
         """The exit code: 0 when every number is as promised. Raises: DemoFailed, TimeoutError, TollwayError, psycopg.Error."""
         self._prepare()
-        handle = self._work()
-        show_report(self._console, handle.result(0), f"The standard library of Python {platform.python_version()}, measured durably")
+        root = self._work()
+        there = Tollway(self._house.dsn(), app.queue)
+        show_report(
+            self._console,
+            there.handle_sync(root).result(0),
+            f"The standard library of Python {platform.python_version()}, measured durably",
+        )
+        there.close()  # a database that is copied below has no sessions
         return self._tell()
 
     def _say(self, text: str) -> None:
@@ -71,7 +78,7 @@ class Demo:
             version = connection.info.parameter_status("server_version")
         self._say(f"PostgreSQL {version} started (pid {self._house.server.postmaster_pid}), {installed.code_files} files of SQL installed")
 
-    def _work(self) -> SyncHandle:
+    def _work(self) -> UUID:
         """Start the parent and both workers, and look on until it ends, one disaster included."""
         with psycopg.connect(self._house.dsn(), autocommit=True) as connection:
             spawned = app.start_sync(PARENT, self._packages, conn=connection)
@@ -83,7 +90,7 @@ class Demo:
             self._look_on(watch)
         finally:
             watch.close()
-        return Tollway(self._house.dsn(), app.queue).handle_sync(spawned.id)
+        return spawned.id
 
     def _look_on(self, watch: Watch) -> None:
         steps = 2 + sum(len(files) for files in self._library.values())
