@@ -16,7 +16,7 @@ EDITS: dict[str, tuple[tuple[str, str], ...]] = {
     "whole": (),
     "without the log": ((LOG, SKIPPED),),
     "without workflow_run": ((r"if tg_op = 'INSERT' then" + RUN, "if false then" + RUN), (r"elsif v_roots > 0 then", "elsif false then")),
-    "without the ended attempts": ((r"if v_ended is not null then", "if false then"),),
+    "without the ended attempts": ((r"if v_ended > 0 then", "if false then"),),
     "without waking": ((WAKING, SKIPPED),),
 }
 ROWS = {

@@ -169,7 +169,7 @@ def test_without_one_effect_the_matrix_says_which(db: Database, taken: str, miss
          "run 1 of task.claim_epoch"),
         ("_gate_project", "n.ended_started_at,\n", "n.ended_created_at,\n", "run 1 of task.started_at"),
         ("_actor", "select session_user, nullif", "select current_user, nullif", "login_role"),
-        ("_actor", "pg_current_xact_id(), absurd.current_time()", "pg_current_xact_id(), clock_timestamp()", ".at is"),
+        ("_actor", "pg_current_xact_id(), (select absurd.current_time())", "pg_current_xact_id(), clock_timestamp()", ".at is"),
         ("_notify_idle", "pg_notify('absurd_work', q.name)", "pg_notify('absurd_work', '')", "owed: some, of its queue"),
         ("_event_project", "'woken', (", "'awake', (", "log event.emitted.detail"),
         ("_wake", "event_payload = d.payload", "event_payload = null", "task.event_payload"),

@@ -40,7 +40,7 @@ MUTATIONS = {
     "a retry goes past max_attempts": Mutation(
         "_fail_outcome", "p_task.attempt >= p_task.max_attempts", "p_task.attempt > p_task.max_attempts"
     ),
-    "an ended attempt is not appended": Mutation("_gate_project", "if v_ended is not null then", "if false then"),
+    "an ended attempt is not appended": Mutation("_gate_project", "if v_ended > 0 then", "if false then"),
 }  # fmt: skip
 # moves that nobody specified, and one that is missing
 TRANSITIONS = {

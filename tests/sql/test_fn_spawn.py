@@ -56,6 +56,33 @@ def test_params_are_kept_and_sql_null_becomes_json_null(db: Database, given: str
     )
 
 
+def test_the_row_of_a_task_without_options_is_that_of_one_with_options(db: Database) -> None:
+    """spawn_task writes the plain row itself; that of any other is made by _new_task, as those of spawn_tasks are."""
+    run(db, "select absurd.spawn_task('q', 'work', '1', '{\"max_attempts\": 5}')")
+    run(db, "select absurd.spawn_task('q', 'work', '1', '{\"max_attempts\": 5, \"priority\": 0}')")
+    run(db, "select absurd.spawn_task('q', 'work', '1')")
+    run(db, 'select absurd.spawn_tasks(\'q\', \'[{"task_name": "work", "params": 1}]\')')
+
+    first, second, third, fourth = (
+        {key: value for key, value in row.items() if key not in ("task_id", "workflow_run_id", "available_at", "enqueue_at", "attempt_at")}
+        for (row,) in db.rows("select to_jsonb(t) from absurd.task t order by enqueue_at")
+    )
+    assert (first, third) == (second, fourth)
+    assert (first["max_attempts"], third["max_attempts"]) == (5, None)
+    assert db.one("select bool_and(available_at = enqueue_at and attempt_at = enqueue_at and workflow_run_id = task_id) from absurd.task")
+
+
+@pytest.mark.parametrize("plain", [True, False])
+def test_a_document_is_as_large_as_it_will_be_not_as_it_is_stored(db: Database, *, plain: bool) -> None:
+    db.one("select absurd.set_queue_policy('q', '{\"max_payload_bytes\": 1024}') is null")
+    db.conn.execute("create temporary table large as select to_jsonb(repeat('x', 30000)) as document")
+    assert db.one("select pg_column_size(document) < 512 from large")
+
+    with expect_error("TW302", "params has 30002 bytes; the limit is 1024"):
+        run(db, "select absurd.spawn_task('q', 'work', document, %s) from large", "{}" if plain else '{"priority": 1}')
+    assert nothing_stored(db)
+
+
 @pytest.mark.parametrize("options", [None, "null", "[]", '"x"', "5", "{}", '{"unheard_of": 1}'])
 def test_options_that_are_none_are_no_options(db: Database, options: str | None) -> None:
     run(db, "select absurd.spawn_task(%s, 'work', '1', %s)", Q, options)

@@ -155,6 +155,11 @@ CORRUPTIONS: dict[str, Callable[[World], None]] = {
         "delete from absurd.absurd_event_log l using absurd.task t where t.task_id = %s and l.task_id = t.task_id and l.seq = t.seq",
         "cancelled",
     ),
+    "log_row_is_whole": sql(
+        "insert into absurd.absurd_event_log (task_id, event, login_role, via, incarnation, xid, at) "
+        "select null, event, login_role, via, incarnation, xid, at from absurd.absurd_event_log where task_id = %s limit 1",
+        "done",
+    ),
     "log_seq_is_dense": sql("delete from absurd.absurd_event_log where task_id = %s and event = 'run.retried'", "done"),
     "log_from_is_the_previous_to": sql(LOG.format("from_state = 'sleeping'", 2), "running"),
     "log_move_is_listed": sql(LOG.format("event = 'run.invented'", 3), "cancelled"),

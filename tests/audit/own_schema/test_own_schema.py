@@ -108,7 +108,7 @@ GATE = [
     ("perform absurd._cancel_children(v_stopped)", "perform absurd._nobody(v_stopped)", 1, {"children"}),
     ("  if v_moved = 0 then", "  if new_rows is null then return null; end if;\n  if v_moved = 0 then", 1, ALL),
     ("elsif v_roots > 0 then", "elsif v_roots > 0 and v_moved < 1000 then", 1, {"workflow_run"}),
-    ("  if v_ended is not null then\n    insert into absurd.run", "  if v_due is null then\n    insert into absurd.run", 1, {"ended run"}),
+    ("  if v_ended > 0 then\n    insert into absurd.run", "  if v_queues is null then\n    insert into absurd.run", 1, {"ended run"}),
     ("  get diagnostics v_context = pg_context;\n  insert into absurd.absurd_event_log (\n    queue_name, task_id, seq, workflow_run_id, "
      "run_id, attempt, claim_epoch, event, from_state, to_state, worker,\n    login_role, set_role, application_name, via, detail,",
      "  get diagnostics v_context = pg_context;\n  if tg_op = 'UPDATE' then return null; end if;\n"

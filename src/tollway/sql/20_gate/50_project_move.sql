@@ -11,47 +11,37 @@ declare
   v_context text;
   v_moved   integer;
   v_roots   integer;
-  v_ended   uuid[];  v_awake uuid[];  v_over uuid[];  v_stopped uuid[];
-  v_due     text[];              -- queues in which something may be due now
-  v_pending boolean := true;
-  v_first   text;
-  v_last    text;
-  v_queues  integer;             -- how many of those are there
+  v_ended   integer;
+  v_awake   uuid[];  v_over uuid[];  v_stopped uuid[];
+  v_queues  text[];              -- of new tasks; at the end, in which something may be due now
+  v_found   integer;             -- how many of those are there
   v_hooked  boolean;             -- somebody is to be told of moves (absurd.on_move)
   v_awaited boolean;             -- some worker is idle
 begin
   if tg_op = 'INSERT' then
-    -- the first and the last name are nearly always one
-    select min(n.queue_name), max(n.queue_name), bool_or(n.state = 'pending') into v_first, v_last, v_pending from new_rows n;
-    if v_first is null then
+    v_queues := array(select distinct n.queue_name from new_rows n);
+    if v_queues = '{}' then
       return null;
     end if;
-    v_due := case when v_first = v_last then array[v_first] else array(select distinct n.queue_name from new_rows n) end;
+    select (select count(*) from absurd.queues q where q.queue_name = any (v_queues) and not q.dropping),
+           exists (select from absurd.on_move), exists (select from absurd.waiter)
+    into v_found, v_hooked, v_awaited;
+    if v_found < cardinality(v_queues) then
+      -- judged once more here, where drop_queue can no longer come between: a spawn may have waited for its lock
+      perform absurd._refuse_missing_queue(v_queues);
+    end if;
   else
-    select count(*), count(*) filter (where n.parent_task_id is null),
-           array_agg(n.task_id) filter (where n.ended_attempt is not null),
+    select count(*), count(*) filter (where n.parent_task_id is null), count(n.ended_attempt),
            array_agg(n.task_id) filter (where n.last_state = 'sleeping'),
            array_agg(n.task_id) filter (where n.ended_at is not null),
            array_agg(n.task_id) filter (where n.state in ('cancelled', 'failed')),
-           min(n.queue_name) filter (where n.state = 'pending'), max(n.queue_name) filter (where n.state = 'pending')
-    into v_moved, v_roots, v_ended, v_awake, v_over, v_stopped, v_first, v_last
+           exists (select from absurd.on_move), exists (select from absurd.waiter)
+    into v_moved, v_roots, v_ended, v_awake, v_over, v_stopped, v_hooked, v_awaited
     from new_rows n
     where n.moved;
     if v_moved = 0 then
       return null;
     end if;
-    if v_first is not null then
-      v_due := case when v_first = v_last then array[v_first]
-                    else array(select distinct n.queue_name from new_rows n where n.moved and n.state = 'pending') end;
-    end if;
-  end if;
-
-  select (select count(*) from absurd.queues q where q.queue_name = any (v_due) and not q.dropping),
-         exists (select from absurd.on_move), exists (select from absurd.waiter)
-  into v_queues, v_hooked, v_awaited;
-  if tg_op = 'INSERT' and v_queues < cardinality(v_due) then
-    -- judged once more here, where drop_queue can no longer come between: a spawn may have waited for its lock
-    perform absurd._refuse_missing_queue(v_due);
   end if;
 
   get diagnostics v_context = pg_context;
@@ -65,7 +55,7 @@ begin
        lateral (select case when n.last_event = 'run.retried' then n.ended_attempt else n.attempt end as attempt) l
   where n.moved;
 
-  if v_ended is not null then
+  if v_ended > 0 then
     insert into absurd.run (task_id, attempt, run_id, queue_name, state, claim_epoch, claimed_by, claim_expires_at,
       created_at, available_at, started_at, ended_at, result, failure_reason)
     select n.task_id, n.ended_attempt, absurd.run_id_of(n.task_id, n.ended_attempt), n.queue_name,
@@ -109,8 +99,9 @@ begin
   if v_stopped is not null then
     perform absurd._cancel_children(v_stopped);
   end if;
-  if v_awaited and v_pending and v_due is not null then
-    perform absurd._notify_idle(v_due);
+  if v_awaited then
+    v_queues := array(select distinct n.queue_name from new_rows n where n.moved and n.state = 'pending');
+    perform absurd._notify_idle(v_queues);
   end if;
   return null;
 end

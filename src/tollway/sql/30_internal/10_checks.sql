@@ -44,14 +44,21 @@ begin
 end
 $$;
 
+-- _is_small: neither too large for any queue nor nested 64 deep, as each level takes eight bytes. A value that comes compressed out of a
+-- table is as large as it will be, not as it is stored.
+create or replace function absurd._is_small(p_value jsonb) returns boolean
+language sql stable
+as $$
+  select pg_column_size(p_value) < 512 and pg_column_compression(p_value) is null
+$$;
+
 -- _check_payload: a document has at most so many bytes, and is nested at most 64 deep.
 create or replace function absurd._check_payload(p_field text, p_value jsonb, p_max_bytes integer) returns void
 language plpgsql immutable
 set search_path = pg_catalog, pg_temp
 as $$
 begin
-  -- what is this small is neither too large nor nested 64 deep: each level takes eight bytes
-  if p_value is null or pg_column_size(p_value) < 512 then
+  if p_value is null or absurd._is_small(p_value) then
     return;
   end if;
   if octet_length(p_value::text) > p_max_bytes then

@@ -10,7 +10,7 @@ declare
   v_id      uuid := absurd.task_id_of(absurd.portable_uuidv7());
   v_task    absurd.task;
 begin
-  if p_task_name is null or btrim(p_task_name) = '' or octet_length(p_task_name) > 255 or pg_column_size(p_params) >= 512 then
+  if p_task_name is null or btrim(p_task_name) = '' or octet_length(p_task_name) > 255 or not absurd._is_small(p_params) then
     perform absurd._check_name('task_name', p_task_name), absurd._check_payload('params', p_params, p_queue.max_payload_bytes);
   end if;
   -- in one expression, in the order of the table's columns: fifty assignments would be most of a spawn

@@ -64,6 +64,10 @@ as $$
   from absurd.task t left join head h on h.task_id = t.task_id
   where (h.to_state, h.seq) is distinct from (t.state, t.seq)
   union all
+  select 'log_row_is_whole', l.queue_name, l.task_id, jsonb_build_object('log_id', l.log_id, 'seq', l.seq, 'event', l.event)
+  from absurd.absurd_event_log l
+  where (l.task_id is null) <> (l.seq is null) or (l.queue_name is null and l.event <> 'log.dropped')
+  union all
   select 'log_seq_is_dense', c.queue_name, c.task_id, jsonb_build_object('seq', c.seq, 'before', c.seq_before)
   from chain c where c.seq <> c.seq_before + 1
   union all
