@@ -28,11 +28,13 @@ begin
      and v_task.claim_epoch = coalesce(p_claim_epoch, v_task.claim_epoch) then
     return;
   end if;
-  perform absurd._check_epoch(v_task, p_run_id, p_claim_epoch), absurd._check_run_not_over(p_queue_name, p_run_id, v_state);
-  if v_state <> 'running' then
+  if v_state <> 'running' or v_task.claim_epoch <> p_claim_epoch then
+    perform absurd._check_epoch(v_task, p_run_id, p_claim_epoch), absurd._check_run_not_over(p_queue_name, p_run_id, v_state);
     perform absurd._raise_not_running(p_queue_name, p_run_id, v_state);
   end if;
-  perform absurd._check_payload('result', p_state, (absurd._queue(p_queue_name, 'r')).max_payload_bytes);
+  if not absurd._is_small(p_state) then
+    perform absurd._check_payload('result', p_state, (absurd._queue(p_queue_name, 'r')).max_payload_bytes);
+  end if;
 
   update absurd.task t
   set state = 'completed', move_event = 'run.completed', move_detail = null, result = p_state

@@ -32,12 +32,14 @@ begin
     raise exception 'Run "%" not found for checkpoint', p_owner_run
       using errcode = 'P0001', hint = 'Pass the task_id and run_id that claim_task returned together.';
   end if;
-  perform absurd._check_epoch(v_task, p_owner_run, p_claim_epoch), absurd._check_run_not_over(
-    p_queue_name, p_owner_run, case when v_task.state = 'cancelled' then 'cancelled' else v_state end);
-  if v_state <> 'running' then
+  if v_state <> 'running' or v_task.claim_epoch <> p_claim_epoch then
+    perform absurd._check_epoch(v_task, p_owner_run, p_claim_epoch),
+            absurd._check_run_not_over(p_queue_name, p_owner_run, case when v_task.state = 'cancelled' then 'cancelled' else v_state end);
     perform absurd._raise_not_running(p_queue_name, p_owner_run, v_state);
   end if;
-  perform absurd._check_payload('state', p_state, (absurd._queue(p_queue_name, 'c')).max_payload_bytes);
+  if not absurd._is_small(p_state) then
+    perform absurd._check_payload('state', p_state, (absurd._queue(p_queue_name, 'c')).max_payload_bytes);
+  end if;
 
   insert into absurd.checkpoint (task_id, checkpoint_name, queue_name, state, attempt, claim_epoch)
   values (v_task.task_id, p_step_name, p_queue_name, p_state, v_task.attempt, v_task.claim_epoch)
