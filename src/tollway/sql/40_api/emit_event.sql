@@ -16,7 +16,9 @@ set search_path = pg_catalog, pg_temp
 as $$
 begin
   perform absurd._check_name('event_name', p_event_name);
-  perform absurd._check_payload('payload', p_payload, (absurd._queue(p_queue_name, 'e')).max_payload_bytes);
+  if p_queue_name is null or not absurd._is_small(p_payload) then   -- else the insert of a new event's row refuses a missing queue
+    perform absurd._check_payload('payload', p_payload, (absurd._queue(p_queue_name, 'e')).max_payload_bytes);
+  end if;
   if exists (select from absurd.event e
              where e.queue_name = p_queue_name and e.event_name = p_event_name and e.emitted_at is not null) then
     return;
