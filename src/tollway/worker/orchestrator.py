@@ -11,10 +11,8 @@ import logging
 from collections.abc import Callable
 from concurrent.futures import Executor
 from concurrent.futures import Future as ThreadFuture
-from datetime import datetime
 from functools import partial
 from typing import Any
-from uuid import UUID
 
 from tollway.worker.answers import CANCELLED
 from tollway.worker.group_commit import GroupCommit
@@ -130,9 +128,11 @@ class Orchestrator:
     async def _schedule_run(self, suspension: Suspended) -> bool:
         """True: it sleeps. False: the event or the end that it waits for was there."""
         ops = suspension.operations
-        if not ops or ops[-1]["op"] not in operations.WAITS:
+        if not ops:
+            return True
+        if ops[-1]["op"] not in operations.WAITS:
             await self._end(*ops)
-            if ops and ops[-1]["op"] == "sleep":
+            if ops[-1]["op"] == "sleep":
                 self._on_sleep(ops[-1]["seconds"])
             return True
         # It may go on at once, so it keeps its slot until that is known.
@@ -171,13 +171,11 @@ class Orchestrator:
         else:
             await self._failed(error)
 
-    async def _end(self, *ops: Operation) -> None:
-        if not ops:
-            return
+    def _end(self, *ops: Operation) -> asyncio.Future[Answer]:
         if not self.ending:
             self.ending = True
             self._on_ending()
-        await self._commit.submit(self.task_id, self.epoch, ops)
+        return self._commit.submit(self.task_id, self.epoch, ops)
 
     # -- the handler --------------------------------------------------------------------------------------------
 
@@ -198,12 +196,12 @@ class Orchestrator:
         args, kwargs = workflow.decode_arguments(claim["params"])
         identity = Identity(
             queue=self._queue,
-            task_id=UUID(self.task_id),
-            run_id=UUID(claim["run_id"]),
+            task_id=self.task_id,
+            run_id=claim["run_id"],
             attempt=claim["attempt"],
             epoch=self.epoch,
             workflow=workflow.name,
-            deadline=None if claim.get("deadline") is None else datetime.fromisoformat(claim["deadline"]),
+            deadline=claim.get("deadline"),
         )
         if workflow.is_async:
             return await workflow.fn(Context(self, identity, self._journal, self._services), *args, **kwargs)
