@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import replace
 from datetime import datetime
 from types import EllipsisType
 from typing import Any, overload
@@ -327,7 +326,7 @@ class Tollway:
         known = self.registry.get(workflow)
         tasks = []
         for value in inputs_of(inputs, key):
-            options = given if key is None else replace(given, idempotency_key=key(value))
+            options = given if key is None else given._replace(idempotency_key=key(value))
             by_name = isinstance(value, Mapping) and len(known.parameters) != 1
             params = params_of(known, (), value)[1] if by_name else params_of(known, (value,), None)[1]
             tasks.append({"task_name": known.name, "params": params, "options": options.document(known)})
