@@ -48,8 +48,8 @@ CONTEXT = (
         "Run branches, functions without arguments, in threads: steps, results of children, or",
     ),
     ("                value = fn(*args, **kwargs)\n", "                value = not_a_coroutine(name, fn(*args, **kwargs))\n"),
-    ("                if isawaitable(value):\n                    value = await value\n", ""),
-    ("import body_async, inside", "import body_async, inside, not_a_coroutine"),
+    ("                if type(value) not in PLAIN and isawaitable(value):\n                    value = await value\n", ""),
+    ("import PLAIN, body_async, inside", "import body_async, inside, not_a_coroutine"),
     ("recalled: Any", "recalled: T"),
     ("settled: Any", "settled: T"),
     ("body_async", "body_sync"),
@@ -88,6 +88,7 @@ TWINS = (
         (
             ("async_driver_connection", "driver_connection"),
             ("AsyncConnection", "Connection"),
+            ("AsyncCursor", "Cursor"),
             ("AsyncClient", "Client"),
         ),
     ),

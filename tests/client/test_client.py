@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from typing import Any
 from uuid import UUID, uuid4
@@ -12,6 +14,7 @@ import psycopg
 import pytest
 import sqlalchemy
 import sqlalchemy.orm
+from psycopg.rows import dict_row
 
 from fixtures.database import Database
 from tollway import AsyncClient, Client
@@ -68,6 +71,41 @@ def test_nothing_is_committed_for_the_caller(db: Database, client: Client) -> No
     kept = Client(mine).spawn_task("q", "t")
     mine.commit()
     assert client.get_task_result("q", kept.task_id) is not None
+
+
+def test_the_rows_of_a_connection_may_be_of_any_kind(db: Database, client: Client) -> None:
+    mine = db.connect(row_factory=dict_row)
+    spawned = Client(mine).spawn_task("q", "t", {"n": 1})
+    found = Client(mine).get_task_result("q", spawned.task_id)
+
+    assert found is not None
+    assert (found.task_id, found.state) == (spawned.task_id, "pending")
+
+
+def test_calls_of_two_threads_do_not_take_each_others_rows(db: Database, client: Client) -> None:
+    """Cursors are used again, but not while their rows are still to be read."""
+    first, second = client.spawn_task("q", "t"), client.spawn_task("q", "t")
+    executed, other = threading.Event(), threading.Event()
+
+    class Slow(psycopg.Cursor[Any]):
+        def fetchall(self) -> list[Any]:
+            if threading.current_thread() is not threading.main_thread():
+                executed.set()
+                assert other.wait(20)
+            return super().fetchall()
+
+    shared = Client(db.connect(cursor_factory=Slow))
+    shared.list_queues()  # leaves a cursor to be used again
+    with ThreadPoolExecutor(1) as pool:
+        answer = pool.submit(shared.get_task_result, "q", first.task_id)
+        assert executed.wait(20)
+        beside = shared.get_task_result("q", second.task_id)
+        other.set()
+        apart = answer.result()
+
+    assert apart is not None
+    assert beside is not None
+    assert (apart.task_id, beside.task_id) == (first.task_id, second.task_id)
 
 
 def test_errors_are_typed_by_sqlstate(db: Database, client: Client) -> None:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 import signal
+import threading
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tollway.workflow import Tollway
+from tollway.workflow import SyncContext, Tollway
 from worker import crashing
-from worker.harness import Database, WorkerProcess, eventually_sync
+from worker.harness import Database, WorkerProcess, eventually, eventually_sync, run, working
 
 
 def started(tmp_path: Path) -> dict[str, str]:
@@ -62,6 +64,33 @@ def test_a_second_signal_does_not_wait_for_handlers(app: Tollway, look: Database
 
     assert look.state(task.id) == "pending"
     assert look.state(later.id) == "pending"
+
+
+def test_a_thread_whose_step_is_not_answered_does_not_outlast_its_worker(app: Tollway, look: Database) -> None:
+    over = threading.Event()
+
+    @app.workflow
+    def waits(ctx: SyncContext) -> None:
+        try:
+            ctx.step("locked", lock)
+        finally:
+            over.set()
+
+    def lock() -> None:
+        # the step's record finds the row locked, and is handed over again and again
+        look.connection.execute("begin")
+        look.rows("select from absurd.task for update")
+
+    async def scenario() -> None:
+        await app.start(waits)
+        async with working(app) as worker:
+            await eventually(lambda: asyncio.to_thread(lambda: bool(worker._commit._retries)))
+        look.connection.rollback()
+
+    run(scenario())
+
+    assert over.wait(20)
+    assert look.rows("select checkpoint_name from absurd.checkpoint") == []
 
 
 def test_claims_that_never_began_are_released(app: Tollway, look: Database, tmp_path: Path) -> None:

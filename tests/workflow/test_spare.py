@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import os
 import threading
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from typing import Any
 
 import psycopg
@@ -22,8 +24,20 @@ def app(db: Database) -> Any:
     app.close()
 
 
+@contextmanager
+def lend(app: Tollway) -> Iterator[psycopg.Connection[Any]]:
+    with app.spares.lend(app.dsn) as client:
+        yield client._connection
+
+
+@asynccontextmanager
+async def lend_async(app: Tollway) -> AsyncIterator[psycopg.AsyncConnection[Any]]:
+    async with app.spares.lend_async(app.dsn) as client:
+        yield client._connection
+
+
 def backend(app: Tollway) -> int:
-    with app.spares.lend(app.dsn) as connection:
+    with lend(app) as connection:
         return connection.info.backend_pid
 
 
@@ -37,7 +51,7 @@ def test_the_next_request_has_the_same_connection(app: Tollway) -> None:
 
 
 def test_requests_at_the_same_time_have_one_each(app: Tollway) -> None:
-    with app.spares.lend(app.dsn) as one, app.spares.lend(app.dsn) as other:
+    with lend(app) as one, lend(app) as other:
         assert one is not other
 
 
@@ -51,7 +65,7 @@ def test_a_connection_that_the_server_ended_is_not_given_out(app: Tollway, db: D
 
 
 def test_one_whose_request_ended_in_a_transaction_is_not_kept(app: Tollway) -> None:
-    with app.spares.lend(app.dsn) as connection:
+    with lend(app) as connection:
         first = connection.info.backend_pid
         connection.execute("begin")
 
@@ -67,7 +81,7 @@ def test_one_that_was_idle_for_long_is_not_used_again(app: Tollway, monkeypatch:
 
 def test_an_error_of_the_request_costs_no_connection(app: Tollway) -> None:
     first = backend(app)
-    with pytest.raises(psycopg.errors.DivisionByZero), app.spares.lend(app.dsn) as connection:
+    with pytest.raises(psycopg.errors.DivisionByZero), lend(app) as connection:
         connection.execute("select 1 / 0")
 
     assert backend(app) == first
@@ -77,7 +91,7 @@ def test_no_more_than_a_few_are_kept(app: Tollway, db: Database) -> None:
     together = threading.Barrier(spare.MOST + 2)
 
     def request() -> None:
-        with app.spares.lend(app.dsn) as connection:
+        with lend(app) as connection:
             connection.execute("select 1")
             together.wait(30)
 
@@ -104,9 +118,9 @@ def test_a_child_process_leaves_its_parents_connection_alone(app: Tollway) -> No
 
 def test_each_event_loop_has_its_own(app: Tollway) -> None:
     async def twice() -> tuple[int, int]:
-        async with app.spares.lend_async(app.dsn) as one:
+        async with lend_async(app) as one:
             first = one.info.backend_pid
-        async with app.spares.lend_async(app.dsn) as one:
+        async with lend_async(app) as one:
             return first, one.info.backend_pid
 
     first, second = asyncio.run(twice()), asyncio.run(twice())
@@ -122,7 +136,7 @@ def test_a_request_that_is_cancelled_takes_its_connection_along(app: Tollway) ->
         started = asyncio.Event()
 
         async def slow() -> None:
-            async with app.spares.lend_async(app.dsn) as one:
+            async with lend_async(app) as one:
                 started.set()
                 await one.execute("select pg_sleep(60)")
 
@@ -131,7 +145,7 @@ def test_a_request_that_is_cancelled_takes_its_connection_along(app: Tollway) ->
         await asyncio.sleep(0)
         task.cancel()
         await asyncio.wait({task})
-        async with app.spares.lend_async(app.dsn) as one:
+        async with lend_async(app) as one:
             return await (await one.execute("select true")).fetchone() == (True,)
 
     assert asyncio.run(cancelled())

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import replace
 from datetime import datetime
 from types import EllipsisType
 from typing import Any, overload
@@ -53,6 +52,7 @@ class Tollway:
             begin_of(connect)  # what cannot be one is refused here, not in the first transaction
         self.registry.connect = connect
         self.spares = Spares()
+        self.waiters: set[object] = set()
 
     @property
     def dsn(self) -> str:
@@ -188,7 +188,7 @@ class Tollway:
             spawned = await AsyncAbsurdClient(conn).spawn_task(*task)
         else:
             async with self.spares.lend_async(self.dsn) as own:
-                spawned = await AsyncAbsurdClient(own).spawn_task(*task)
+                spawned = await own.spawn_task(*task)
         return Handle(self, task[0], spawned.task_id, known.result)
 
     async def start_many(
@@ -218,7 +218,7 @@ class Tollway:
             spawned = await AsyncAbsurdClient(conn).spawn_tasks(where, tasks)
         else:
             async with self.spares.lend_async(self.dsn) as own:
-                spawned = await AsyncAbsurdClient(own).spawn_tasks(where, tasks)
+                spawned = await own.spawn_tasks(where, tasks)
         return [Handle(self, where, task.task_id, known.result) for task in spawned]
 
     def start_sync(
@@ -244,7 +244,7 @@ class Tollway:
             spawned = AbsurdClient(conn).spawn_task(*task)
         else:
             with self.spares.lend(self.dsn) as own:
-                spawned = AbsurdClient(own).spawn_task(*task)
+                spawned = own.spawn_task(*task)
         return SyncHandle(self, task[0], spawned.task_id, known.result)
 
     def start_many_sync(
@@ -270,7 +270,7 @@ class Tollway:
             spawned = AbsurdClient(conn).spawn_tasks(where, tasks)
         else:
             with self.spares.lend(self.dsn) as own:
-                spawned = AbsurdClient(own).spawn_tasks(where, tasks)
+                spawned = own.spawn_tasks(where, tasks)
         return [SyncHandle(self, where, task.task_id, known.result) for task in spawned]
 
     def handle(self, task_id: UUID | str, *, queue: str | None = None) -> Handle:
@@ -295,7 +295,7 @@ class Tollway:
             await AsyncAbsurdClient(conn).emit_event(where, name, wire)
         else:
             async with self.spares.lend_async(self.dsn) as own:
-                await AsyncAbsurdClient(own).emit_event(where, name, wire)
+                await own.emit_event(where, name, wire)
 
     def emit_event_sync(self, name: str, payload: Any = None, *, queue: str | None = None, conn: Any = None) -> None:
         """As `emit_event`."""
@@ -304,7 +304,7 @@ class Tollway:
             AbsurdClient(conn).emit_event(where, name, wire)
         else:
             with self.spares.lend(self.dsn) as own:
-                AbsurdClient(own).emit_event(where, name, wire)
+                own.emit_event(where, name, wire)
 
     def _queue(self, given: str | None) -> str:
         return self.queue if given is None else check_name("queue", given)
@@ -326,7 +326,7 @@ class Tollway:
         known = self.registry.get(workflow)
         tasks = []
         for value in inputs_of(inputs, key):
-            options = given if key is None else replace(given, idempotency_key=key(value))
+            options = given if key is None else given._replace(idempotency_key=key(value))
             by_name = isinstance(value, Mapping) and len(known.parameters) != 1
             params = params_of(known, (), value)[1] if by_name else params_of(known, (value,), None)[1]
             tasks.append({"task_name": known.name, "params": params, "options": options.document(known)})

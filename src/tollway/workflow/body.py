@@ -16,6 +16,8 @@ from tollway.errors import InvalidOption, StepTimedOut
 
 Body = Callable[..., Any]
 
+PLAIN = frozenset({type(None), bool, int, float, str, list, dict, tuple})
+"""What is no awaitable at first sight: to ask that of a value costs as much as to encode it."""
 inside: ContextVar[str | None] = ContextVar("tollway_step", default=None)
 """The step whose body runs here."""
 

@@ -14,7 +14,7 @@ from uuid import UUID, uuid4
 
 from tollway.protocol.codec import settle
 from tollway.workflow import operations
-from tollway.workflow.body import body_async, inside
+from tollway.workflow.body import PLAIN, body_async, inside
 from tollway.workflow.child import Child
 from tollway.workflow.control import Suspended
 from tollway.workflow.definition import Workflow
@@ -84,7 +84,7 @@ class Context(RunInfo):
             token = inside.set(name)
             try:
                 value = fn(*args, **kwargs)
-                if isawaitable(value):
+                if type(value) not in PLAIN and isawaitable(value):
                     value = await value
             finally:
                 inside.reset(token)
@@ -194,8 +194,8 @@ class Context(RunInfo):
         return Transaction(
             self._services.business,
             queue=identity.queue,
-            task_id=str(identity.task_id),
-            run_id=str(identity.run_id),
+            task_id=identity.task_id,
+            run_id=identity.run_id,
             epoch=identity.epoch,
             finish=finish,
         )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from asyncio import sleep as pause
+from contextlib import closing
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
@@ -45,7 +46,7 @@ class Handle:
         if conn is not None:
             return await self._wait(AsyncAbsurdClient(conn), ends)
         async with self._app.spares.lend_async(self._app.dsn) as own:
-            return await self._wait(AsyncAbsurdClient(own), ends)
+            return await self._wait(own, ends)
 
     async def state(self, *, conn: Any = None) -> str:
         """pending, running, sleeping, completed, failed or cancelled; with `conn`, as your transaction sees it.
@@ -56,7 +57,7 @@ class Handle:
         if conn is not None:
             return (await self._look(AsyncAbsurdClient(conn))).state
         async with self._app.spares.lend_async(self._app.dsn) as own:
-            return (await self._look(AsyncAbsurdClient(own))).state
+            return (await self._look(own)).state
 
     async def cancel(self, reason: str | None = None, *, conn: Any = None) -> None:
         """Cancel it, with its children that are not detached. A running handler stops at its next heartbeat at the latest.
@@ -74,16 +75,17 @@ class Handle:
             await AsyncAbsurdClient(conn).cancel_task(self.queue, self.id, reason)
             return
         async with self._app.spares.lend_async(self._app.dsn) as own:
-            await AsyncAbsurdClient(own).cancel_task(self.queue, self.id, reason)
+            await own.cancel_task(self.queue, self.id, reason)
 
     async def _look(self, client: AsyncAbsurdClient) -> TaskResult:
         return found_task(self.id, await client.get_task_result(self.queue, self.id))
 
     async def _wait(self, client: AsyncAbsurdClient, ends: float | None) -> Any:
-        for delay in poll_delays():
-            found = await self._look(client)
-            ended, result = outcome_of(self.id, found.state, found.result, found.failure_reason)
-            if ended:
-                return self._result.decode(result, f"the result of task {self.id}")
-            await pause(patience(self.id, ends, delay))
+        with closing(poll_delays(self._app.waiters)) as delays:
+            for delay in delays:
+                found = await self._look(client)
+                ended, result = outcome_of(self.id, found.state, found.result, found.failure_reason)
+                if ended:
+                    return self._result.decode(result, f"the result of task {self.id}")
+                await pause(patience(self.id, ends, delay))
         raise AssertionError("poll_delays has no end")

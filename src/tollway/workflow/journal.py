@@ -43,12 +43,12 @@ class Journal:
     )
 
     def __init__(self, recorded: Mapping[str, Recorded] | None, *, attempt: int = 1, now: str | None = None) -> None:
-        self._recorded: dict[str, Recorded] = dict(recorded or {})
+        self._recorded: dict[str, Recorded] = dict(recorded) if recorded else {}
         self._entered: set[str] = set()
         self._ordinals: dict[str, int] = {}
         self._before: str | None = None
         self._sections = 0
-        self._unmet = sum(map(_comes_again, self._recorded))
+        self._unmet = sum(map(_comes_again, recorded)) if recorded else 0
         self._now = now
         self._began = monotonic()
         self.attempt = attempt

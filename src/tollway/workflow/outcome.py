@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Mapping
 from typing import Any
 from uuid import UUID
 
 from tollway.errors import AwaitTimedOut, InvalidOption, TaskFailed, WrongState
 from tollway.model import TaskResult
 
+QUICK_POLL, QUICK_LOOKS, QUICK_WAITERS = 0.001, 10, 4
+"""An idle worker has most tasks done within milliseconds: what is waited for alone, or nearly so, is looked for in each of the first."""
 FIRST_POLL, LONGEST_POLL = 0.002, 0.5
 
 
@@ -45,12 +47,21 @@ def _because(reason: Any) -> str:
     return f": {reason.get('name', 'failure')}: {reason.get('message', '')}"
 
 
-def poll_delays() -> Iterator[float]:
-    """Seconds between looks: quick at first, then twice a second."""
-    delay = FIRST_POLL
-    while True:
-        yield delay
-        delay = min(delay * 1.25, LONGEST_POLL)
+def poll_delays(waiters: set[object]) -> Generator[float]:
+    """Seconds between looks: quick at first, then twice a second. `waiters` are those of the application that wait at this time."""
+    waiter = object()
+    waiters.add(waiter)  # and never a counter: they may be threads
+    try:
+        for _ in range(QUICK_LOOKS):
+            if len(waiters) > QUICK_WAITERS:
+                break
+            yield QUICK_POLL
+        delay = FIRST_POLL
+        while True:
+            yield delay
+            delay = min(delay * 1.25, LONGEST_POLL)
+    finally:
+        waiters.discard(waiter)
 
 
 def found_task(task_id: UUID, found: TaskResult | None) -> TaskResult:

@@ -58,8 +58,10 @@ def step(*, retry: Retry | None = None, timeout: Duration | None = None) -> Call
 
 def policy_of(fn: Callable[..., Any], given: StepPolicy) -> StepPolicy:
     """What the function was marked with, overruled by what the context was given."""
-    marked = getattr(fn, ATTRIBUTE, None) or getattr(fn.func if isinstance(fn, partial) else fn, ATTRIBUTE, NO_POLICY)
-    if not isinstance(marked, StepPolicy) or marked is NO_POLICY:
+    marked = getattr(fn, ATTRIBUTE, None)
+    if marked is None and isinstance(fn, partial):
+        marked = getattr(fn.func, ATTRIBUTE, None)
+    if marked is None or marked is NO_POLICY or not isinstance(marked, StepPolicy):
         return given
     return StepPolicy(retry=given.retry or marked.retry, timeout=given.timeout or marked.timeout)
 

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, MutableMapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from tollway.errors import AwaitTimedOut, ChildFailed, InvalidOption
@@ -21,17 +20,16 @@ from tollway.workflow.transaction import joined
 from tollway.workflow.typed import ValueType
 
 
-@dataclass(frozen=True, slots=True)
-class Identity:
-    """Of a run: its queue, its task, its attempt."""
+class Identity(NamedTuple):
+    """Of a run: its queue, its task, its attempt. Ids and times are texts, as they came: most runs never look at them."""
 
     queue: str
-    task_id: UUID
-    run_id: UUID
+    task_id: str
+    run_id: str
     attempt: int
     epoch: int
     workflow: str
-    deadline: datetime | None = None
+    deadline: str | None = None
 
 
 class RunInfo:
@@ -48,12 +46,12 @@ class RunInfo:
     @property
     def task_id(self) -> UUID:
         """The task's id, the same in every attempt."""
-        return self._identity.task_id
+        return UUID(self._identity.task_id)
 
     @property
     def run_id(self) -> UUID:
         """The id of this attempt's run."""
-        return self._identity.run_id
+        return UUID(self._identity.run_id)
 
     @property
     def attempt(self) -> int:
@@ -68,7 +66,8 @@ class RunInfo:
     @property
     def deadline(self) -> datetime | None:
         """When the task is cancelled, unless it has ended."""
-        return self._identity.deadline
+        deadline = self._identity.deadline
+        return None if deadline is None else datetime.fromisoformat(deadline)
 
     @property
     def logger(self) -> logging.LoggerAdapter[logging.Logger]:
@@ -80,7 +79,7 @@ class RunInfo:
 
     def idempotency_key(self, step: str) -> str:
         """A key for an outside service, the same in every attempt at this step: `<task id>/<step>`."""
-        return f"{self.task_id}/{step}"
+        return f"{self._identity.task_id}/{step}"
 
     # -- reading the journal ------------------------------------------------------------------------------------
 
@@ -164,7 +163,7 @@ class RunLogger(logging.LoggerAdapter[logging.Logger]):
     def __init__(self, journal: Journal, identity: Identity) -> None:
         super().__init__(logging.getLogger(f"tollway.workflow.{identity.workflow}"))
         self._journal = journal
-        self._fields = {"task_id": str(identity.task_id), "run_id": str(identity.run_id), "attempt": identity.attempt}
+        self._fields = {"task_id": identity.task_id, "run_id": identity.run_id, "attempt": identity.attempt}
 
     def isEnabledFor(self, level: int) -> bool:  # noqa: N802 - the name of the standard library's method
         return not self._journal.replaying and super().isEnabledFor(level)

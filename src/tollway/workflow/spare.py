@@ -1,4 +1,4 @@
-"""An application's own connections: lent for one request, and kept for the next.
+"""An application's own connections, each with its client: lent for one request, and kept for the next.
 
 To open one costs more than most requests. A kept one has no session state of ours (autocommit, no settings); it is given out
 only in the process, and the event loop, that opened it, and only while the server has not closed it.
@@ -14,11 +14,12 @@ import weakref
 from collections import deque
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
-from typing import Any
+from typing import Any, NamedTuple
 
 import psycopg
 from psycopg.pq import TransactionStatus
 
+from tollway.client import AbsurdClient, AsyncAbsurdClient
 from tollway.workflow.connect import connect_async, connect_sync
 
 MOST = 4
@@ -27,38 +28,46 @@ IDLE_SECONDS = 60.0
 """One that nobody used for so long is not used again: firewalls forget connections without a word."""
 
 
+class Own(NamedTuple):
+    """A connection and the client on it, whose cursor is kept with them."""
+
+    connection: psycopg.BaseConnection[Any]
+    client: Any
+
+
 class Kept:
     """Idle connections of one process, to one address, of one event loop or of none."""
 
     def __init__(self) -> None:
-        self._idle: deque[tuple[psycopg.BaseConnection[Any], float]] = deque()
+        self._idle: deque[tuple[Own, float]] = deque()
         self._process = os.getpid()
 
-    def take(self) -> psycopg.BaseConnection[Any] | None:
+    def take(self) -> Own | None:
         """The one used last, if the server still has it."""
         if self._process != os.getpid():
             self._idle.clear()  # the parent's: psycopg closes none that another process opened
             self._process = os.getpid()
         while self._idle:
             try:
-                connection, since = self._idle.pop()
+                own, since = self._idle.pop()
             except IndexError:  # another thread was quicker
                 return None
-            if time.monotonic() - since < IDLE_SECONDS and not connection.closed and not _something_came(connection):
-                return connection
-            connection.pgconn.finish()
+            if time.monotonic() - since < IDLE_SECONDS and not own.connection.closed and not _something_came(own.connection):
+                return own
+            own.connection.pgconn.finish()
         return None
 
-    def give_back(self, connection: psycopg.BaseConnection[Any]) -> None:
+    def give_back(self, own: Own) -> None:
         """Keep it, if it is as it was, and there is room."""
-        if connection.info.transaction_status == TransactionStatus.IDLE and len(self._idle) < MOST:
-            self._idle.append((connection, time.monotonic()))
+        pgconn = own.connection.pgconn
+        if pgconn.transaction_status == TransactionStatus.IDLE and len(self._idle) < MOST:
+            self._idle.append((own, time.monotonic()))
         else:
-            connection.pgconn.finish()
+            pgconn.finish()
 
     def close(self) -> None:
         while self._idle:
-            self._idle.pop()[0].pgconn.finish()
+            self._idle.pop()[0].connection.pgconn.finish()
 
 
 class Spares:
@@ -70,24 +79,30 @@ class Spares:
         weakref.finalize(self, _close_all, self._sync, self._async)
 
     @contextmanager
-    def lend(self, dsn: str) -> Iterator[psycopg.Connection[Any]]:
-        """A connection for synchronous code. Raises: as connect_sync."""
-        kept = self._sync.setdefault(dsn, Kept())
-        connection: Any = kept.take() or connect_sync(dsn)
+    def lend(self, dsn: str) -> Iterator[AbsurdClient]:
+        """A client for synchronous code. Raises: as connect_sync."""
+        kept = _kept(self._sync, dsn)
+        own = kept.take()
+        if own is None:
+            connection = connect_sync(dsn)
+            own = Own(connection, AbsurdClient(connection))
         try:
-            yield connection
+            yield own.client
         finally:
-            kept.give_back(connection)
+            kept.give_back(own)
 
     @asynccontextmanager
-    async def lend_async(self, dsn: str) -> AsyncIterator[psycopg.AsyncConnection[Any]]:
-        """A connection for the running loop. Raises: as connect_async."""
-        kept = self._of_loop(asyncio.get_running_loop()).setdefault(dsn, Kept())
-        connection: Any = kept.take() or await connect_async(dsn)
+    async def lend_async(self, dsn: str) -> AsyncIterator[AsyncAbsurdClient]:
+        """A client for the running loop. Raises: as connect_async."""
+        kept = _kept(self._of_loop(asyncio.get_running_loop()), dsn)
+        own = kept.take()
+        if own is None:
+            connection = await connect_async(dsn)
+            own = Own(connection, AsyncAbsurdClient(connection))
         try:
-            yield connection
+            yield own.client
         finally:
-            kept.give_back(connection)
+            kept.give_back(own)
 
     def close(self) -> None:
         """Close what is idle, but for what another loop that still runs has."""
@@ -104,6 +119,10 @@ class Spares:
         for ended in [known for known in self._async if known.is_closed()]:
             _close_all(self._async.pop(ended, {}))
         return {} if loop is None else self._async.setdefault(loop, {})
+
+
+def _kept(known: dict[str, Kept], dsn: str) -> Kept:
+    return known.get(dsn) or known.setdefault(dsn, Kept())
 
 
 def _close_all(*kept: dict[Any, Any]) -> None:

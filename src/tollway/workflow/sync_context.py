@@ -190,8 +190,8 @@ class SyncContext(RunInfo):
         return Transaction(
             self._services.business,
             queue=identity.queue,
-            task_id=str(identity.task_id),
-            run_id=str(identity.run_id),
+            task_id=identity.task_id,
+            run_id=identity.run_id,
             epoch=identity.epoch,
             finish=finish,
         )

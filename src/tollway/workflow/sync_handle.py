@@ -6,6 +6,7 @@ GENERATED from handle.py by tools/generate_sync.py: change that file.
 from __future__ import annotations
 
 import time
+from contextlib import closing
 from time import sleep as pause
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
@@ -48,7 +49,7 @@ class SyncHandle:
         if conn is not None:
             return self._wait(AbsurdClient(conn), ends)
         with self._app.spares.lend(self._app.dsn) as own:
-            return self._wait(AbsurdClient(own), ends)
+            return self._wait(own, ends)
 
     def state(self, *, conn: Any = None) -> str:
         """pending, running, sleeping, completed, failed or cancelled; with `conn`, as your transaction sees it.
@@ -59,7 +60,7 @@ class SyncHandle:
         if conn is not None:
             return (self._look(AbsurdClient(conn))).state
         with self._app.spares.lend(self._app.dsn) as own:
-            return (self._look(AbsurdClient(own))).state
+            return (self._look(own)).state
 
     def cancel(self, reason: str | None = None, *, conn: Any = None) -> None:
         """Cancel it, with its children that are not detached. A running handler stops at its next heartbeat at the latest.
@@ -77,16 +78,17 @@ class SyncHandle:
             AbsurdClient(conn).cancel_task(self.queue, self.id, reason)
             return
         with self._app.spares.lend(self._app.dsn) as own:
-            AbsurdClient(own).cancel_task(self.queue, self.id, reason)
+            own.cancel_task(self.queue, self.id, reason)
 
     def _look(self, client: AbsurdClient) -> TaskResult:
         return found_task(self.id, client.get_task_result(self.queue, self.id))
 
     def _wait(self, client: AbsurdClient, ends: float | None) -> Any:
-        for delay in poll_delays():
-            found = self._look(client)
-            ended, result = outcome_of(self.id, found.state, found.result, found.failure_reason)
-            if ended:
-                return self._result.decode(result, f"the result of task {self.id}")
-            pause(patience(self.id, ends, delay))
+        with closing(poll_delays(self._app.waiters)) as delays:
+            for delay in delays:
+                found = self._look(client)
+                ended, result = outcome_of(self.id, found.state, found.result, found.failure_reason)
+                if ended:
+                    return self._result.decode(result, f"the result of task {self.id}")
+                pause(patience(self.id, ends, delay))
         raise AssertionError("poll_delays has no end")

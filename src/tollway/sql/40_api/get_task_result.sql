@@ -14,10 +14,12 @@ security definer
 set search_path = pg_catalog, pg_temp
 as $$
 begin
-  perform absurd._queue(absurd.validate_queue_name(p_queue_name), 't');
   return query
     select t.task_id, t.state, case when t.state = 'completed' then t.result end, case when t.state = 'failed' then t.error end
     from absurd.task t
     where t.task_id = p_task_id and t.queue_name = p_queue_name;
+  if not found then   -- where there is a task there is its queue: who waits for a result asks often
+    perform absurd._queue(absurd.validate_queue_name(p_queue_name), 't');
+  end if;
 end
 $$;
