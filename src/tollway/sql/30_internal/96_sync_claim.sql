@@ -15,8 +15,8 @@ declare
   v_qty      integer := p_qty;
   v_before   timestamptz := absurd.current_time();
   v_began    timestamptz := clock_timestamp();
-  v_marks    jsonb := p_request -> 'claim' -> 'marks';
-  v_from     jsonb := absurd._valid_marks(v_marks, v_began);
+  v_marks    jsonb := nullif(p_request -> 'claim' -> 'marks', 'null');
+  v_from     jsonb := case when v_marks is not null then absurd._valid_marks(v_marks, v_began) end;
 begin
   if p_request -> 'resend' <> 'false' and absurd._flag_option('resend', p_request -> 'resend') then
     v_ids := array(
@@ -34,18 +34,19 @@ begin
   if v_ids = '{}' then
     -- after the moment before the claim, so that what becomes due between the two is in one of them
     next_due := absurd._next_due(v_queue, v_before, v_from);
+    return;
   end if;
   -- read in the statement after the one that locked: one statement has one snapshot, and would miss a checkpoint
   claims := (
-    select jsonb_agg(jsonb_build_object(
-      'task_id', t.task_id, 'run_id', absurd.run_id_of(t.task_id, t.attempt), 'attempt', t.attempt, 'task_name', t.task_name,
-      'params', t.params, 'headers', t.headers, 'max_attempts', t.max_attempts, 'claim_epoch', t.claim_epoch,
-      'claim_expires_at', t.claim_expires_at, 'wake_event', t.wake_event, 'event_payload', t.event_payload,
-      'workflow_run_id', t.workflow_run_id, 'parent_task_id', t.parent_task_id, 'deadline', t.deadline,
-      'checkpoints', coalesce(s.steps, '{}')) order by i.n)
-    from unnest(v_ids) with ordinality i(id, n)
-    join absurd.task t on t.task_id = i.id
-    left join absurd._checkpoints(v_ids) s on s.task_id = t.task_id);
+    select jsonb_agg(c)
+    from (
+      select t.task_id, absurd.run_id_of(t.task_id, t.attempt) as run_id, t.attempt, t.task_name, t.params, t.headers, t.max_attempts,
+             t.claim_epoch, t.claim_expires_at, t.wake_event, t.event_payload, t.workflow_run_id, t.parent_task_id, t.deadline,
+             s.checkpoints
+      from unnest(v_ids) with ordinality i(id, n)
+      join absurd.task t on t.task_id = i.id
+      cross join lateral absurd._checkpoints(t.task_id) s
+      order by i.n) c);
 end
 $$;
 
