@@ -15,15 +15,21 @@ declare
   v_qty      integer := p_qty;
   v_before   timestamptz := absurd.current_time();
   v_began    timestamptz := clock_timestamp();
-  v_marks    jsonb := nullif(p_request -> 'claim' -> 'marks', 'null');
-  v_from     jsonb := case when v_marks is not null then absurd._valid_marks(v_marks, v_began) end;
+  v_marks    jsonb;
+  v_from     jsonb;
 begin
-  if p_request -> 'resend' <> 'false' and absurd._flag_option('resend', p_request -> 'resend') then
-    v_ids := array(
-      select t.task_id from absurd.task t
-      where t.queue_name = v_queue and t.state = 'running' and t.claim_instance = v_instance and t.claim_call = v_call
-      order by t.task_id);
-    v_qty := p_qty - cardinality(v_ids);
+  if p_request -> 'claim' -> 'marks' <> 'null' then
+    v_marks := p_request -> 'claim' -> 'marks';
+    v_from := absurd._valid_marks(v_marks, v_began);
+  end if;
+  if p_request -> 'resend' <> 'false' then
+    if absurd._flag_option('resend', p_request -> 'resend') then
+      v_ids := array(
+        select t.task_id from absurd.task t
+        where t.queue_name = v_queue and t.state = 'running' and t.claim_instance = v_instance and t.claim_call = v_call
+        order by t.task_id);
+      v_qty := p_qty - cardinality(v_ids);
+    end if;
   end if;
   if v_qty > 0 then
     v_ids := v_ids || array(
@@ -36,17 +42,17 @@ begin
     next_due := absurd._next_due(v_queue, v_before, v_from);
     return;
   end if;
-  -- read in the statement after the one that locked: one statement has one snapshot, and would miss a checkpoint
+  -- Read in the statement after the one that locked: one statement has one snapshot, and would miss a checkpoint. Each task by
+  -- itself: they come in the order of the ids, and no node of a plan but one has all these columns.
   claims := (
-    select jsonb_agg(c)
-    from (
-      select t.task_id, absurd.run_id_of(t.task_id, t.attempt) as run_id, t.attempt, t.task_name, t.params, t.headers, t.max_attempts,
-             t.claim_epoch, t.claim_expires_at, t.wake_event, t.event_payload, t.workflow_run_id, t.parent_task_id, t.deadline,
-             s.checkpoints
-      from unnest(v_ids) with ordinality i(id, n)
-      join absurd.task t on t.task_id = i.id
-      cross join lateral absurd._checkpoints(t.task_id) s
-      order by i.n) c);
+    select jsonb_agg((
+      select c
+      from (
+        select t.task_id, absurd.run_id_of(t.task_id, t.attempt) as run_id, t.attempt, t.task_name, t.params, t.headers, t.max_attempts,
+               t.claim_epoch, t.claim_expires_at, t.wake_event, t.event_payload, t.workflow_run_id, t.parent_task_id, t.deadline,
+               (select k.checkpoints from absurd._checkpoints(t.task_id) k) as checkpoints
+        from absurd.task t where t.task_id = i.id) c))
+    from unnest(v_ids) i(id));
 end
 $$;
 

@@ -30,7 +30,7 @@ set jit = off   -- before PostgreSQL 18 what is switched off only looks expensiv
 as $$
 declare
   v_now     timestamptz := absurd.current_time();
-  v_from    jsonb := case when p_marks is not null then absurd._valid_marks(p_marks, clock_timestamp()) end;
+  v_from    jsonb;
   v_lease   interval;
   v_queue   boolean;
   v_left    boolean;
@@ -39,6 +39,9 @@ declare
   v_more    uuid[];
   v_ids     uuid[];
 begin
+  if p_marks is not null then
+    v_from := absurd._valid_marks(p_marks, clock_timestamp());
+  end if;
   if v_from is null then
     -- one look tells, nearly always, that the queue is there and nothing to sweep
     select exists (select from absurd.queues q where q.queue_name = p_queue_name),
