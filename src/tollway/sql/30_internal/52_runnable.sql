@@ -134,24 +134,24 @@ set enable_sort = off
 as $$
 declare
   v_latest   timestamptz;
-  v_priority integer := -32769;   -- below the lowest
+  v_priority integer;
   v_marked   integer;
   v_from     timestamptz;
   v_left     timestamptz;
-  v_old      jsonb := p_from;
-  v_new      jsonb := '{}';
+  v_old      jsonb;
+  v_new      jsonb;
 begin
-  if p_from is null then
-    if clock_timestamp() - p_began < interval '5 milliseconds' then
-      return null;
-    end if;
-    v_old := (
-      select jsonb_object_agg(k.priority, '-infinity')
-      from (select f::integer from jsonb_object_keys(p_before -> 'from') f
-            union select t.priority from absurd.task t where t.task_id = any (p_taken)
-            union select 0) k(priority));
+  if p_from is null and clock_timestamp() - p_began < interval '5 milliseconds' then
+    return null;   -- nearly always, and before anything is computed
   end if;
   v_latest := absurd.current_time() - interval '5 seconds';
+  v_priority := -32769;   -- below the lowest
+  v_new := '{}';
+  v_old := coalesce(p_from, (
+    select jsonb_object_agg(k.priority, '-infinity')
+    from (select f::integer from jsonb_object_keys(p_before -> 'from') f
+          union select t.priority from absurd.task t where t.task_id = any (p_taken)
+          union select 0) k(priority)));
   for v_count in 1 .. 100 loop   -- more are too many to tell
     select m.priority, m.moment into v_marked, v_from from absurd._next_mark(v_old, v_priority) m;
     select p.priority, (

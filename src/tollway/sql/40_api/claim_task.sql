@@ -24,8 +24,6 @@ set search_path = pg_catalog, pg_temp
 -- a plan made while the tables were small, or before they were analyzed, must not read them whole once they are large
 set enable_seqscan = off
 set enable_bitmapscan = off
-set enable_hashjoin = off
-set enable_mergejoin = off
 set jit = off   -- before PostgreSQL 18 what is switched off only looks expensive, and its price would start the compiler
 as $$
 declare
@@ -44,12 +42,9 @@ begin
   end if;
   if v_from is null then
     -- one look tells, nearly always, that the queue is there and nothing to sweep
-    select exists (select from absurd.queues q where q.queue_name = p_queue_name),
-           exists (select from absurd.follow_up),
-           exists (select from absurd.task t where t.queue_name = p_queue_name and t.cancel_at is not null and t.cancel_at <= v_now
-                   and t.state in ('pending', 'sleeping', 'running')),
-           exists (select from absurd.task t where t.queue_name = p_queue_name and t.state = 'running' and t.claim_expires_at <= v_now)
-    into v_queue, v_left, v_cancels, v_expired;
+    select exists (select from absurd.queues q where q.queue_name = p_queue_name), s.left_over, s.cancellations, s.leases
+    into v_queue, v_left, v_cancels, v_expired
+    from absurd._to_sweep(p_queue_name, v_now) s;
   end if;
   if v_queue is not true then
     perform absurd._queue(p_queue_name, 'r');
@@ -78,19 +73,17 @@ begin
 
   v_now := absurd.current_time();   -- a lease counts from when the rows were locked
   v_lease := make_interval(secs => case when coalesce(p_claim_timeout, 30) <= 0 then 86400 else coalesce(p_claim_timeout, 30) end);
+  update absurd.task t
+  set state = 'running', move_event = 'run.claimed', move_detail = null, claim_epoch = t.claim_epoch + 1,
+      claimed_by = coalesce(nullif(p_worker_id, ''), 'worker'), claimed_at = v_now, heartbeat_at = v_now,
+      claim_expires_at = v_now + v_lease, claim_instance = p_instance, claim_call = p_call, worker_version = p_worker_version,
+      started_at = v_now, first_started_at = coalesce(t.first_started_at, v_now), available_at = v_now
+  where t.task_id = any (v_ids);
   return query
-    with claimed as (
-      update absurd.task t
-      set state = 'running', move_event = 'run.claimed', move_detail = null, claim_epoch = t.claim_epoch + 1,
-          claimed_by = coalesce(nullif(p_worker_id, ''), 'worker'), claimed_at = v_now, heartbeat_at = v_now,
-          claim_expires_at = v_now + v_lease, claim_instance = p_instance, claim_call = p_call, worker_version = p_worker_version,
-          started_at = v_now, first_started_at = coalesce(t.first_started_at, v_now), available_at = v_now
-      from unnest(v_ids) with ordinality i(id, n)
-      where t.task_id = i.id
-      returning i.n, t.task_id, t.attempt, t.task_name, t.params, t.retry_strategy, t.max_attempts, t.headers, t.wake_event, t.event_payload)
-    select absurd.run_id_of(c.task_id, c.attempt), c.task_id, c.attempt, c.task_name, c.params, c.retry_strategy, c.max_attempts,
-           c.headers, c.wake_event, c.event_payload
-    from claimed c
-    order by c.n;
+    select absurd.run_id_of(c.task_id, c.attempt), c.*
+    from unnest(v_ids) i(id),   -- in the order of the ids: the other side has to be asked for each of them
+         lateral (
+           select t.task_id, t.attempt, t.task_name, t.params, t.retry_strategy, t.max_attempts, t.headers, t.wake_event, t.event_payload
+           from absurd.task t where t.task_id = i.id offset 0) c;
 end
 $$;
