@@ -243,7 +243,7 @@ def test_no_call_reads_a_large_table_from_end_to_end(db: Database, rows: int) ->
 
 
 @SIZES
-@pytest.mark.parametrize("call, besides", [("select count(*) from absurd.claim_task('q', 'w', 30, 10)", 2), (NOTHING_ELSE, 3)])
+@pytest.mark.parametrize(("call", "besides"), [("select count(*) from absurd.claim_task('q', 'w', 30, 10)", 2), (NOTHING_ELSE, 3)])
 def test_a_claim_reads_as_many_entries_as_it_takes(db: Database, rows: int, call: str, besides: int) -> None:
     """Besides: the one that tells the priority; and the one that tells worker_sync that its worker is not idle."""
     fill(db, rows)

@@ -29,7 +29,7 @@ as $$
 declare
   v_now     timestamptz := absurd.current_time();
   v_from    jsonb;
-  v_lease   interval;
+  v_lease   interval := make_interval(secs => case when coalesce(p_claim_timeout, 30) <= 0 then 86400 else coalesce(p_claim_timeout, 30) end);
   v_queue   boolean;
   v_left    boolean;
   v_cancels boolean;
@@ -72,7 +72,6 @@ begin
   end if;
 
   v_now := absurd.current_time();   -- a lease counts from when the rows were locked
-  v_lease := make_interval(secs => case when coalesce(p_claim_timeout, 30) <= 0 then 86400 else coalesce(p_claim_timeout, 30) end);
   update absurd.task t
   set state = 'running', move_event = 'run.claimed', move_detail = null, claim_epoch = t.claim_epoch + 1,
       claimed_by = coalesce(nullif(p_worker_id, ''), 'worker'), claimed_at = v_now, heartbeat_at = v_now,
@@ -82,8 +81,7 @@ begin
   return query
     select absurd.run_id_of(c.task_id, c.attempt), c.*
     from unnest(v_ids) i(id),   -- in the order of the ids: the other side has to be asked for each of them
-         lateral (
-           select t.task_id, t.attempt, t.task_name, t.params, t.retry_strategy, t.max_attempts, t.headers, t.wake_event, t.event_payload
-           from absurd.task t where t.task_id = i.id offset 0) c;
+         lateral (select t.task_id, t.attempt, t.task_name, t.params, t.retry_strategy, t.max_attempts, t.headers, t.wake_event, t.event_payload
+                  from absurd.task t where t.task_id = i.id offset 0) c;
 end
 $$;
