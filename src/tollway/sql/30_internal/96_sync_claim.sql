@@ -32,7 +32,9 @@ begin
   elsif v_from is null and p_request -> 'ops' = '[]' then
     -- a worker that has nothing to say is idle more often than not: when nothing waits, due or not, most of a claim is for nothing
     perform from absurd.task t where t.queue_name = v_queue and t.state in ('pending', 'sleeping') order by t.priority limit 1;
-    v_idle := not found and absurd._is_idle(v_queue, p_request ->> 'worker', v_before);
+    if not found then
+      v_idle := absurd._is_idle(v_queue, p_request ->> 'worker', v_before);
+    end if;
   end if;
   if v_qty > 0 and not v_idle then
     v_ids := v_ids || array(
