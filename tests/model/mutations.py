@@ -36,7 +36,7 @@ MUTATIONS = {
     "a time-out is not kept": Mutation("_await", "if p_keep_time_out then", "if false then"),
     "leases never end": Mutation("_expired_claims", "t.claim_expires_at <= p_now", "t.claim_expires_at <= p_now - interval '1 year'"),
     "a rule is forgotten": Mutation("_due_cancellations", "t.cancel_at <= p_now", "t.cancel_at <= p_now - interval '1 year'"),
-    "a timer is early": Mutation("_runnable", "between v_from and p_now", "between v_from and p_now + interval '3 s'"),
+    "a timer is early": Mutation("_runnable", "end and p_now", "end and p_now + interval '3 s'"),
     "a retry goes past max_attempts": Mutation(
         "_fail_outcome", "p_task.attempt >= p_task.max_attempts", "p_task.attempt > p_task.max_attempts"
     ),

@@ -88,6 +88,15 @@ def test_a_worker_without_a_name_is_called_worker(db: Database, given: Any, kept
     assert db.one("select claimed_by from absurd.r_q") == kept
 
 
+def test_a_claim_takes_from_its_own_queue_alone(db: Database) -> None:
+    run(db, "select absurd.create_queue('r')")
+    spawn(db, "r")
+    own = spawn(db)
+    spawn(db, "r")
+
+    assert [c["task_id"] for c in claim(db, qty=10)] == [own]
+
+
 def test_a_worker_name_over_255_bytes_is_refused(db: Database) -> None:
     with expect_error("TW304", "worker_id has 256 bytes"):
         claim(db, worker="w" * 256)

@@ -49,6 +49,15 @@ def test_claims_carry_all_that_a_worker_needs_to_go_on(db: Database) -> None:
     assert db.one(stored) == ("w1", WORKER, 1, "9")
 
 
+def test_each_task_comes_with_its_own_steps(db: Database) -> None:
+    tasks = [running(db), running(db)]
+    for task, step in zip(tasks, ("one", "other"), strict=True):
+        sync(db, [op("checkpoint", task, step=step, state=1), op("release", task)])
+    spawn(db)
+
+    assert [list(c["checkpoints"]) for c in take(db, 3)["claims"]] == [["one"], ["other"], []]
+
+
 def test_more_says_whether_the_claim_came_back_full(db: Database) -> None:
     for _ in range(3):
         spawn(db)

@@ -45,6 +45,15 @@ def reached(name: str) -> frozenset[str]:
 
 
 @cache
+def askers(name: str) -> frozenset[str]:
+    """Whose statements a function in SQL may have become part of: the server does not count it then."""
+    header = re.compile(rf"function absurd\.{name}\([^$]*\blanguage sql\b")
+    if not any(header.search(file.text) for file in release().code):
+        return frozenset()
+    return frozenset(function for function, called in _direct().items() if name in called)
+
+
+@cache
 def mentioned(source: str) -> frozenset[str]:
     """What the functions that a test module names may call."""
     found: set[str] = set()

@@ -19,7 +19,7 @@ from _pytest.runner import runtestprotocol
 from mutants.calls import called_in
 from mutants.derive import Mutant, derive
 from mutants.place import Catalog, differences, fingerprint, make_template, mutated, release
-from mutants.reach import mentioned
+from mutants.reach import askers, mentioned
 from mutants.regressions import belongs
 from mutants.store import Baseline, Result, add, expected, hints, results
 
@@ -168,7 +168,8 @@ class Run:
             if calls is None:
                 fits = mutant.file.startswith("20_gate/")
             else:
-                fits = not function or function in calls or function in mentioned(Path(item.path).read_text(encoding="utf-8"))
+                fits = not function or bool({function, *askers(function)} & set(calls))
+                fits = fits or function in mentioned(Path(item.path).read_text(encoding="utf-8"))
             if fits:
                 fit.append(name)
         return [items[n] for n in sorted(fit, key=rank)[:TRIES]]

@@ -1,5 +1,16 @@
 -- What claim_task does for others first. Everything is bounded, and skips what another session holds.
 
+-- _to_sweep: is there anything of it? Nearly always not. In SQL and without settings, so that it becomes part of the statement that asks.
+create or replace function absurd._to_sweep(p_queue_name text, p_now timestamptz)
+returns table (left_over boolean, cancellations boolean, leases boolean)
+language sql stable
+as $$
+  select exists (select from absurd.follow_up),
+         exists (select from absurd.task t where t.queue_name = p_queue_name and t.cancel_at is not null and t.cancel_at <= p_now
+                 and t.state in ('pending', 'sleeping', 'running')),
+         exists (select from absurd.task t where t.queue_name = p_queue_name and t.state = 'running' and t.claim_expires_at <= p_now)
+$$;
+
 -- _due_cancellations: locked tasks whose cancellation rule has come, oldest first.
 create or replace function absurd._due_cancellations(p_queue_name text, p_now timestamptz) returns table (task_id uuid)
 language plpgsql

@@ -12,44 +12,56 @@ set search_path = pg_catalog, pg_temp
 as $$
 declare
   v_priority integer := -32769;   -- below the lowest
+  v_marked   integer;
   v_from     timestamptz;
   v_more     uuid[];
   v_ids      uuid[] := '{}';
 begin
   while cardinality(v_ids) < p_qty loop
-    v_priority := absurd._next_priority(p_queue_name, v_priority, p_from);
-    exit when v_priority is null;
-    v_from := coalesce((p_from ->> v_priority::text)::timestamptz, '-infinity');
-    v_more := array(
+    if p_from is not null then
+      select m.priority, m.moment into v_marked, v_from from absurd._next_mark(p_from, v_priority) m;
+    end if;
+    -- the priority and its tasks in one statement: a claim is seldom about more than one
+    select p.priority, array(
       select t.task_id from absurd.task t
-      where t.queue_name = p_queue_name and t.state in ('pending', 'sleeping') and t.priority = v_priority
-        and t.available_at between v_from and p_now
+      where t.queue_name = p_queue_name and t.state in ('pending', 'sleeping') and t.priority = p.priority
+        and t.available_at between case when p.priority = v_marked then v_from else '-infinity' end and p_now
         and (t.cancel_at is null or t.cancel_at > p_now)   -- its rule ends it, at the latest in the next sweep
       order by t.available_at, t.task_id
       limit p_qty - cardinality(v_ids)
-      for no key update skip locked);
+      for no key update skip locked)
+    into v_priority, v_more
+    from absurd._next_priority(p_queue_name, v_priority, v_marked) p;
+    exit when v_priority is null;
     v_ids := v_ids || v_more;
   end loop;
   return v_ids;
 end
 $$;
 
--- _next_priority: the lowest priority in use above this one. One with a mark counts as in use, and is not looked for in the index.
-create or replace function absurd._next_priority(p_queue_name text, p_above integer, p_from jsonb) returns integer
+-- _next_priority: the lowest priority in use above this one, or null. The next one with a mark counts as in use, and is not looked
+-- for in the index. In SQL and without settings, so that it becomes part of the statement that asks.
+create or replace function absurd._next_priority(p_queue_name text, p_above integer, p_marked integer) returns table (priority integer)
+language sql stable
+as $$
+  select coalesce((   -- not min(): before PostgreSQL 18 that may read every row of the range
+    select t.priority::integer from absurd.task t
+    where t.queue_name = p_queue_name and t.state in ('pending', 'sleeping')
+      and t.priority > p_above and t.priority < coalesce(p_marked, 32768)
+    order by t.priority limit 1), p_marked)
+  offset 0   -- once, and not again wherever the result is used
+$$;
+
+-- _next_mark: of the marks, the one of the lowest priority above this one.
+create or replace function absurd._next_mark(p_from jsonb, p_above integer, out priority integer, out moment timestamptz)
 language plpgsql stable
 set search_path = pg_catalog, pg_temp
 as $$
-declare
-  v_known integer;
 begin
-  if p_from is not null then
-    v_known := (select min(k::integer) from jsonb_object_keys(p_from) k where k::integer > p_above);
-  end if;
-  return coalesce((   -- not min(): before PostgreSQL 18 that may read every row of the range
-    select t.priority from absurd.task t
-    where t.queue_name = p_queue_name and t.state in ('pending', 'sleeping')
-      and t.priority > p_above and t.priority < coalesce(v_known, 32768)
-    order by t.priority limit 1), v_known);
+  select m.key::integer, m.value::timestamptz into priority, moment
+  from jsonb_each_text(p_from) m
+  where m.key::integer > p_above
+  order by m.key::integer limit 1;
 end
 $$;
 
@@ -64,16 +76,23 @@ set enable_sort = off
 as $$
 declare
   v_priority integer := -32769;   -- below the lowest
+  v_marked   integer;
+  v_more     timestamptz;
   v_next     timestamptz;
 begin
   loop
-    v_priority := absurd._next_priority(p_queue_name, v_priority, p_from);
-    exit when v_priority is null;
-    v_next := least(v_next, (
+    if p_from is not null then
+      v_marked := (absurd._next_mark(p_from, v_priority)).priority;
+    end if;
+    select p.priority, (
       select t.available_at from absurd.task t
-      where t.queue_name = p_queue_name and t.state in ('pending', 'sleeping') and t.priority = v_priority
+      where t.queue_name = p_queue_name and t.state in ('pending', 'sleeping') and t.priority = p.priority
         and t.available_at > p_after and t.available_at < 'infinity'
-      order by t.available_at limit 1));
+      order by t.available_at limit 1)
+    into v_priority, v_more
+    from absurd._next_priority(p_queue_name, v_priority, v_marked) p;
+    exit when v_priority is null;
+    v_next := least(v_next, v_more);
   end loop;
   return v_next;
 end
@@ -114,34 +133,40 @@ set enable_bitmapscan = off
 set enable_sort = off
 as $$
 declare
-  v_took     interval := clock_timestamp() - p_began;
-  v_latest   timestamptz := absurd.current_time() - interval '5 seconds';
-  v_priority integer := -32769;   -- below the lowest
-  v_old      jsonb := p_from;
-  v_new      jsonb := '{}';
+  v_latest   timestamptz;
+  v_priority integer;
+  v_marked   integer;
+  v_from     timestamptz;
+  v_left     timestamptz;
+  v_old      jsonb;
+  v_new      jsonb;
 begin
-  if p_from is null then
-    if v_took < interval '5 milliseconds' then
-      return null;
-    end if;
-    v_old := (
-      select jsonb_object_agg(k.priority, '-infinity')
-      from (select f::integer from jsonb_object_keys(p_before -> 'from') f
-            union select t.priority from absurd.task t where t.task_id = any (p_taken)
-            union select 0) k(priority));
+  if p_from is null and clock_timestamp() - p_began < interval '5 milliseconds' then
+    return null;   -- nearly always, and before anything is computed
   end if;
+  v_latest := absurd.current_time() - interval '5 seconds';
+  v_priority := -32769;   -- below the lowest
+  v_new := '{}';
+  v_old := coalesce(p_from, (
+    select jsonb_object_agg(k.priority, '-infinity')
+    from (select f::integer from jsonb_object_keys(p_before -> 'from') f
+          union select t.priority from absurd.task t where t.task_id = any (p_taken)
+          union select 0) k(priority)));
   for v_count in 1 .. 100 loop   -- more are too many to tell
-    v_priority := absurd._next_priority(p_queue_name, v_priority, v_old);
-    if v_priority is null then
-      v_took := clock_timestamp() - p_began;
-      return jsonb_build_object('from', v_new, 'until', case
-        when p_from is null then to_jsonb(p_began + least(20 * v_took, interval '1 second')) else p_before -> 'until' end);
-    end if;
-    v_new := v_new || jsonb_build_object(v_priority, least(v_latest, (
+    select m.priority, m.moment into v_marked, v_from from absurd._next_mark(v_old, v_priority) m;
+    select p.priority, (
       select t.available_at from absurd.task t
-      where t.queue_name = p_queue_name and t.state in ('pending', 'sleeping') and t.priority = v_priority
-        and t.available_at >= coalesce((v_old ->> v_priority::text)::timestamptz, '-infinity')
-      order by t.available_at limit 1)));
+      where t.queue_name = p_queue_name and t.state in ('pending', 'sleeping') and t.priority = p.priority
+        and t.available_at >= case when p.priority = v_marked then v_from else '-infinity' end
+      order by t.available_at limit 1)
+    into v_priority, v_left
+    from absurd._next_priority(p_queue_name, v_priority, v_marked) p;
+    if v_priority is null then
+      return jsonb_build_object('from', v_new, 'until', case
+        when p_from is null then to_jsonb(p_began + least(20 * (clock_timestamp() - p_began), interval '1 second'))
+        else p_before -> 'until' end);
+    end if;
+    v_new := v_new || jsonb_build_object(v_priority, least(v_latest, v_left));
   end loop;
   return null;
 end

@@ -1,15 +1,9 @@
--- _checkpoints: the saved steps of tasks as {step: {state, status}}; no row for a task without any.
-create or replace function absurd._checkpoints(p_task_ids uuid[]) returns table (task_id uuid, steps jsonb)
-language plpgsql stable
-set search_path = pg_catalog, pg_temp
-set enable_hashjoin = off
-set enable_mergejoin = off
+-- _checkpoints: the saved steps of a task as {step: {state, status}}. In SQL and without settings, so that it becomes part of the
+-- statement that asks.
+create or replace function absurd._checkpoints(p_task_id uuid) returns table (checkpoints jsonb)
+language sql stable
 as $$
-begin
-  return query
-    select c.task_id, jsonb_object_agg(c.checkpoint_name, jsonb_build_object('state', c.state, 'status', c.status))
-    from absurd.checkpoint c
-    where c.task_id = any (p_task_ids)
-    group by c.task_id;
-end
+  select coalesce(jsonb_object_agg(c.checkpoint_name, jsonb_build_object('state', c.state, 'status', c.status)), '{}')
+  from absurd.checkpoint c
+  where c.task_id = p_task_id
 $$;

@@ -15,37 +15,64 @@ declare
   v_qty      integer := p_qty;
   v_before   timestamptz := absurd.current_time();
   v_began    timestamptz := clock_timestamp();
-  v_marks    jsonb := p_request -> 'claim' -> 'marks';
-  v_from     jsonb := absurd._valid_marks(v_marks, v_began);
+  v_idle     boolean := false;
+  v_marks    jsonb;
+  v_from     jsonb;
 begin
+  if p_request -> 'claim' -> 'marks' <> 'null' then
+    v_marks := p_request -> 'claim' -> 'marks';
+    v_from := absurd._valid_marks(v_marks, v_began);
+  end if;
   if p_request -> 'resend' <> 'false' and absurd._flag_option('resend', p_request -> 'resend') then
     v_ids := array(
       select t.task_id from absurd.task t
       where t.queue_name = v_queue and t.state = 'running' and t.claim_instance = v_instance and t.claim_call = v_call
       order by t.task_id);
     v_qty := p_qty - cardinality(v_ids);
+  elsif v_from is null and p_request -> 'ops' = '[]' then
+    -- a worker that has nothing to say is idle more often than not: when nothing waits, due or not, most of a claim is for nothing
+    perform from absurd.task t where t.queue_name = v_queue and t.state in ('pending', 'sleeping') order by t.priority limit 1;
+    if not found then
+      v_idle := absurd._is_idle(v_queue, p_request ->> 'worker', v_before);
+    end if;
   end if;
-  if v_qty > 0 then
+  if v_qty > 0 and not v_idle then
     v_ids := v_ids || array(
       select c.task_id from absurd.claim_task(
         v_queue, p_request ->> 'worker', v_lease, v_qty, v_instance, v_call, p_request ->> 'version', v_marks) c);
   end if;
   marks := absurd._marks(v_queue, v_marks, v_from, v_ids, v_began);
-  if v_ids = '{}' then
+  if v_idle then
+    return;
+  elsif v_ids = '{}' then
     -- after the moment before the claim, so that what becomes due between the two is in one of them
     next_due := absurd._next_due(v_queue, v_before, v_from);
+    return;
   end if;
-  -- read in the statement after the one that locked: one statement has one snapshot, and would miss a checkpoint
-  claims := (
-    select jsonb_agg(jsonb_build_object(
-      'task_id', t.task_id, 'run_id', absurd.run_id_of(t.task_id, t.attempt), 'attempt', t.attempt, 'task_name', t.task_name,
-      'params', t.params, 'headers', t.headers, 'max_attempts', t.max_attempts, 'claim_epoch', t.claim_epoch,
-      'claim_expires_at', t.claim_expires_at, 'wake_event', t.wake_event, 'event_payload', t.event_payload,
-      'workflow_run_id', t.workflow_run_id, 'parent_task_id', t.parent_task_id, 'deadline', t.deadline,
-      'checkpoints', coalesce(s.steps, '{}')) order by i.n)
-    from unnest(v_ids) with ordinality i(id, n)
-    join absurd.task t on t.task_id = i.id
-    left join absurd._checkpoints(v_ids) s on s.task_id = t.task_id);
+  -- Read in the statement after the one that locked: one statement has one snapshot, and would miss a checkpoint. Each task by
+  -- itself: they come in the order of the ids, and no node of a plan but one has all these columns.
+  claims := to_jsonb(array_remove(array(
+    select (
+      select c
+      from (
+        select t.task_id, absurd.run_id_of(t.task_id, t.attempt) as run_id, t.attempt, t.task_name, t.params, t.headers, t.max_attempts,
+               t.claim_epoch, t.claim_expires_at, t.wake_event, t.event_payload, t.workflow_run_id, t.parent_task_id, t.deadline,
+               (select s.checkpoints from absurd._checkpoints(t.task_id) s)
+        from absurd.task t where t.task_id = i.id) c)
+    from unnest(v_ids) i(id)), null));   -- one that is sent again is not locked, and may be gone
+end
+$$;
+
+-- _is_idle: in a queue in which nothing waits, there is nothing to be swept either: a claim would do nothing.
+create or replace function absurd._is_idle(p_queue_name text, p_worker_id text, p_now timestamptz) returns boolean
+language plpgsql stable
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+  return (
+    select coalesce(octet_length(p_worker_id) <= 255, false)   -- a name that claim_task refuses is left to it
+           and not (s.left_over or s.cancellations or s.leases)
+    from absurd._to_sweep(p_queue_name, p_now) s);
 end
 $$;
 

@@ -27,28 +27,32 @@ set enable_bitmapscan = off
 set jit = off   -- before PostgreSQL 18 what is switched off only looks expensive, and its price would start the compiler
 as $$
 declare
-  v_worker   text := coalesce(nullif(p_worker_id, ''), 'worker');
-  v_lease    interval := make_interval(secs => case when coalesce(p_claim_timeout, 30) <= 0 then 86400 else coalesce(p_claim_timeout, 30) end);
-  v_qty      integer := greatest(coalesce(p_qty, 1), 1);
-  v_now      timestamptz := absurd.current_time();
-  v_from     jsonb := absurd._valid_marks(p_marks, clock_timestamp());
-  v_left     boolean;
-  v_cancels  boolean;
-  v_expired  boolean;
-  v_more     uuid[];
-  v_ids      uuid[];
+  v_now     timestamptz := absurd.current_time();
+  v_from    jsonb;
+  v_lease   interval := make_interval(secs => case when coalesce(p_claim_timeout, 30) <= 0 then 86400 else coalesce(p_claim_timeout, 30) end);
+  v_queue   boolean;
+  v_left    boolean;
+  v_cancels boolean;
+  v_expired boolean;
+  v_more    uuid[];
+  v_ids     uuid[];
 begin
-  perform absurd._queue(p_queue_name, 'r');
-  if octet_length(v_worker) > 255 then
-    perform absurd._check_length('worker_id', v_worker);
+  if p_marks is not null then
+    v_from := absurd._valid_marks(p_marks, clock_timestamp());
   end if;
   if v_from is null then
-    -- one look tells, nearly always, that there is nothing to sweep
-    select exists (select from absurd.follow_up),
-           exists (select from absurd.task t where t.queue_name = p_queue_name and t.cancel_at is not null and t.cancel_at <= v_now
-                   and t.state in ('pending', 'sleeping', 'running')),
-           exists (select from absurd.task t where t.queue_name = p_queue_name and t.state = 'running' and t.claim_expires_at <= v_now)
-    into v_left, v_cancels, v_expired;
+    -- one look tells, nearly always, that the queue is there and nothing to sweep
+    select exists (select from absurd.queues q where q.queue_name = p_queue_name), s.left_over, s.cancellations, s.leases
+    into v_queue, v_left, v_cancels, v_expired
+    from absurd._to_sweep(p_queue_name, v_now) s;
+  end if;
+  if v_queue is not true then
+    perform absurd._queue(p_queue_name, 'r');
+  end if;
+  if octet_length(p_worker_id) > 255 then
+    perform absurd._check_length('worker_id', p_worker_id);
+  end if;
+  if v_left or v_cancels or v_expired then
     if v_left then
       perform absurd._follow_up(v_now);
     end if;
@@ -57,30 +61,27 @@ begin
         perform absurd._cancel_by_rule(v_more[1], v_now);
       end loop;
     end if;
-    if v_left or v_cancels or v_expired then
-      for v_more in select array[t.run_id, t.task_id] from absurd._expired_claims(p_queue_name, v_now) t loop
-        perform absurd._recover(p_queue_name, v_more[1], v_more[2]);
-      end loop;
-    end if;
+    for v_more in select array[t.run_id, t.task_id] from absurd._expired_claims(p_queue_name, v_now) t loop
+      perform absurd._recover(p_queue_name, v_more[1], v_more[2]);
+    end loop;
   end if;
 
-  v_ids := absurd._runnable(p_queue_name, v_qty, absurd.current_time(), v_from);
-  if cardinality(v_ids) = 0 then
+  v_ids := absurd._runnable(p_queue_name, greatest(coalesce(p_qty, 1), 1), absurd.current_time(), v_from);
+  if v_ids = '{}' then
     return;
   end if;
 
   v_now := absurd.current_time();   -- a lease counts from when the rows were locked
   update absurd.task t
   set state = 'running', move_event = 'run.claimed', move_detail = null, claim_epoch = t.claim_epoch + 1,
-      claimed_by = v_worker, claimed_at = v_now, heartbeat_at = v_now, claim_expires_at = v_now + v_lease,
-      claim_instance = p_instance, claim_call = p_call, worker_version = p_worker_version,
+      claimed_by = coalesce(nullif(p_worker_id, ''), 'worker'), claimed_at = v_now, heartbeat_at = v_now,
+      claim_expires_at = v_now + v_lease, claim_instance = p_instance, claim_call = p_call, worker_version = p_worker_version,
       started_at = v_now, first_started_at = coalesce(t.first_started_at, v_now), available_at = v_now
   where t.task_id = any (v_ids);
   return query
-    select absurd.run_id_of(t.task_id, t.attempt), t.task_id, t.attempt, t.task_name, t.params, t.retry_strategy, t.max_attempts,
-           t.headers, t.wake_event, t.event_payload
-    from unnest(v_ids) with ordinality i(id, n)
-    join absurd.task t on t.task_id = i.id
-    order by i.n;
+    select absurd.run_id_of(c.task_id, c.attempt), c.*
+    from unnest(v_ids) i(id),   -- in the order of the ids: the other side has to be asked for each of them
+         lateral (select t.task_id, t.attempt, t.task_name, t.params, t.retry_strategy, t.max_attempts, t.headers, t.wake_event, t.event_payload
+                  from absurd.task t where t.task_id = i.id offset 0) c;
 end
 $$;

@@ -22,6 +22,7 @@ security definer
 set search_path = pg_catalog, pg_temp
 set enable_hashjoin = off   -- as the gate: by key, however small the tables were when this was planned
 set enable_mergejoin = off
+set enable_seqscan = off
 as $$
 declare
   v_ids uuid[] := array(
@@ -31,10 +32,10 @@ begin
   -- read in the statement after the one that locked: one statement has one snapshot, and would miss a checkpoint
   return query
     select absurd.run_id_of(t.task_id, t.attempt), t.task_id, t.attempt, t.task_name, t.params, t.retry_strategy, t.max_attempts,
-           t.headers, t.wake_event, t.event_payload, t.claim_epoch, t.claim_expires_at, coalesce(s.steps, '{}')
+           t.headers, t.wake_event, t.event_payload, t.claim_epoch, t.claim_expires_at, s.checkpoints
     from unnest(v_ids) with ordinality i(id, n)
     join absurd.task t on t.task_id = i.id
-    left join absurd._checkpoints(v_ids) s on s.task_id = t.task_id
+    cross join lateral absurd._checkpoints(t.task_id) s
     order by i.n;
 end
 $$;
