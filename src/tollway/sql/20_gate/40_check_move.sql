@@ -59,14 +59,12 @@ begin
     return absurd._gate_unmoved(old, new);
   end if;
   v_event := new.move_event;
-  perform from absurd.transition x where x.from_state = old.state and x.to_state = new.state and x.event = v_event;
-  if not found then
-    v_event := absurd._only_event(old, new);
-  end if;
-  if new.attempt <> old.attempt + (v_event in ('run.retried', 'task.retried'))::integer
-     or new.claim_epoch <> old.claim_epoch + (v_event = 'run.claimed')::integer then
-    raise exception 'task %: % must leave attempt and claim epoch as the move says', old.task_id, v_event
-      using errcode = 'TW101', hint = 'Only a retry raises the attempt, only a claim raises the epoch, each by one.';
+  -- what nearly all moves are, as absurd.transition has them: to ask it for each row would be a twentieth of a task
+  if (v_event = 'run.completed' and old.state = 'running' and new.state = 'completed'
+      and new.attempt = old.attempt and new.claim_epoch = old.claim_epoch
+      or v_event = 'run.claimed' and old.state in ('pending', 'sleeping') and new.state = 'running'
+      and new.attempt = old.attempt and new.claim_epoch = old.claim_epoch + 1) is not true then
+    v_event := absurd._event_of(old, new);
   end if;
   new.moved := true;
   new.seq := old.seq + 1;

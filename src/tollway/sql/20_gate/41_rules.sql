@@ -27,22 +27,28 @@ begin
 end
 $$;
 
--- The event of a move that does not name a listed one: the only one there is for (from, to), if none was named.
-create or replace function absurd._only_event(p_old absurd.task, p_new absurd.task) returns text
+-- The event of a move: the listed one that it names, or the only one there is for (from, to), if it names none.
+create or replace function absurd._event_of(p_old absurd.task, p_new absurd.task) returns text
 language plpgsql stable
 set search_path = pg_catalog, pg_temp
 as $$
 declare
   v_events text[] := array(select x.event from absurd.transition x where x.from_state = p_old.state and x.to_state = p_new.state order by 1);
+  v_event  text := coalesce(p_new.move_event, case when cardinality(v_events) = 1 then v_events[1] end);
 begin
-  if p_new.move_event is null and cardinality(v_events) = 1 then
-    return v_events[1];
+  if (v_event = any (v_events)) is not true then
+    raise exception 'run % cannot go from % to %', absurd.run_id_of(p_old.task_id, p_old.attempt), p_old.state,
+        concat_ws(' by ', p_new.state, p_new.move_event)
+      using errcode = 'TW101',
+            hint = case when v_events = '{}' then 'Not a move of absurd.transition; a completed run is final: spawn a new task.'
+                        else format('Name the event in move_event: %s.', array_to_string(v_events, ', ')) end;
   end if;
-  raise exception 'run % cannot go from % to %', absurd.run_id_of(p_old.task_id, p_old.attempt), p_old.state,
-      concat_ws(' by ', p_new.state, p_new.move_event)
-    using errcode = 'TW101',
-          hint = case when v_events = '{}' then 'Not a move of absurd.transition; a completed run is final: spawn a new task.'
-                      else format('Name the event in move_event: %s.', array_to_string(v_events, ', ')) end;
+  if p_new.attempt <> p_old.attempt + (v_event in ('run.retried', 'task.retried'))::integer
+     or p_new.claim_epoch <> p_old.claim_epoch + (v_event = 'run.claimed')::integer then
+    raise exception 'task %: % must leave attempt and claim epoch as the move says', p_old.task_id, v_event
+      using errcode = 'TW101', hint = 'Only a retry raises the attempt, only a claim raises the epoch, each by one.';
+  end if;
+  return v_event;
 end
 $$;
 
