@@ -5,16 +5,14 @@ create or replace function absurd._sync_lone(
 )
 language plpgsql
 set search_path = pg_catalog, pg_temp
+set enable_hashjoin = off
+set enable_mergejoin = off
 as $$
 declare
   v_number   integer := cardinality(p_ops);
   v_op       absurd.sync_op;
   v_steps    integer;
   v_ends     integer;
-  v_ids      uuid[];   -- of all operations, in their order
-  v_epochs   bigint[];
-  v_held     uuid[];
-  v_claims   bigint[];
   v_attempts integer[];
   v_lone     absurd.sync_op[] := p_ops;
   v_ended    uuid[];
@@ -32,19 +30,9 @@ begin
     v_steps := (found and v_op.op = 'checkpoint')::integer;
     v_ends := (found and v_op.op = 'complete')::integer;
   elsif v_number >= 20 then   -- of fewer it costs more than it saves
-    select count(*) filter (where o.op = 'checkpoint' and o.status is null), count(*) filter (where o.op = 'complete' and o.status is null),
-           array_agg(o.task_id), array_agg(o.epoch)
-    into v_steps, v_ends, v_ids, v_epochs
-    from unnest(p_ops) o;
-    if v_steps + v_ends = v_number then
-      select array_agg(h.task_id), array_agg(h.claim_epoch), array_agg(h.attempt) into v_held, v_claims, v_attempts
-      from (select t.task_id, t.claim_epoch, t.attempt from absurd.task t
-            where t.task_id = any (v_ids) and (t.queue_name, t.state) is not distinct from (p_queue_name, 'running')
-            order by t.task_id for no key update skip locked) h;
-    end if;
+    select m.steps, m.ends, m.attempts into v_steps, v_ends, v_attempts from absurd._sync_many(p_queue_name, p_ops) m;
   end if;
-  -- of many, nearly always the rows lie as the operations do, one for each, which has its attempt at its own place
-  if v_number > 1 and (v_held = v_ids and v_claims = v_epochs) is not true then
+  if v_number > 1 and v_attempts is null then
     select array_agg(s.op), array_agg(s.attempt), count(*) filter (where (s.op).op = 'checkpoint')
     into v_lone, v_attempts, v_steps
     from (select a.op, t.attempt
@@ -86,6 +74,39 @@ begin
     recorded := array(select o.n from unnest(p_ops) o where o.task_id = any (v_tasks));
     -- "is not true": an operation that could not be read may have no task
     rest := array(select o from unnest(p_ops) o where (o.task_id = any (v_tasks)) is not true order by o.n);
+  end if;
+end
+$$;
+
+-- _sync_many: lock the rows of many operations, and give the attempt of each at its own place; nothing, when they are not all steps and
+-- completions, alone with their tasks and held under their epochs. Operations and rows lie in the order of the tasks, then: when they
+-- are as many and as named, they need no join.
+create or replace function absurd._sync_many(
+  p_queue_name text, p_ops absurd.sync_op[], out attempts integer[], out steps integer, out ends integer
+)
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  v_ids    uuid[];
+  v_epochs bigint[];
+  v_held   uuid[];
+  v_claims bigint[];
+begin
+  select count(*) filter (where o.op = 'checkpoint' and o.status is null), count(*) filter (where o.op = 'complete' and o.status is null),
+         array_agg(o.task_id), array_agg(o.epoch)
+  into steps, ends, v_ids, v_epochs
+  from unnest(p_ops) o;
+  if steps + ends < cardinality(p_ops) then
+    return;
+  end if;
+  select array_agg(h.task_id), array_agg(h.claim_epoch), array_agg(h.attempt) into v_held, v_claims, attempts
+  from (select t.task_id, t.claim_epoch, t.attempt from absurd.task t
+        -- not "=", and skip locked: as above
+        where t.task_id = any (v_ids) and (t.queue_name, t.state) is not distinct from (p_queue_name, 'running')
+        order by t.task_id for no key update skip locked) h;
+  if v_held is distinct from v_ids or v_claims <> v_epochs then
+    attempts := null;
   end if;
 end
 $$;

@@ -43,11 +43,7 @@ begin
     perform absurd._sync_check_strict(p_request, v_ops);
   end if;
   if cardinality(v_ops) > 0 then
-    if cardinality(v_ops) = 1 then
-      v_wakes := v_ops[1].op in ('emit', 'await', 'await_task');   -- a statement costs as much as all else that is done for one
-    else
-      v_wakes := exists (select from unnest(v_ops) o where o.op in ('emit', 'await', 'await_task'));
-    end if;
+    v_wakes := exists (select from unnest(v_ops) o where o.op in ('emit', 'await', 'await_task'));
     if v_wakes then
       v_events := absurd._sync_lock_events(v_queue.queue_name, v_ops, v_strict);
     end if;
