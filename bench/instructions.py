@@ -39,10 +39,32 @@ COMPLETE = (
     jsonb_build_object('n', 0, 'op', 'complete', 'epoch', 1, 'result', 1, 'task_id',
       (select task_id from absurd.task where state = 'running' order by claim_expires_at limit 1)))))"""
 )
+RUNNING = [BULK, "select count(*) from absurd.claim_tasks('q', 'w', 600, @)", "vacuum analyze absurd.task"]
+# The requests of a worker, as it would have them ready: each takes the next @ tasks, so that no row is dead or recorded before.
+REQUESTS = (
+    """create table request as select g - 1 as call, '{"""
+    + REQUEST
+    + """, "claim": null, "ops": ' || ops || '}' as wire
+    from (select (i - 1) / @ + 1 as g, '[' || string_agg(%s, ', ' order by i) || ']' as ops
+      from (select row_number() over () as i, task_id from absurd.task) t group by 1) o"""
+)
+OPERATION = """format('{"task_id": "%%s", "epoch": 1, "n": %%s, "op": %s}', task_id, 2 * i)"""
+STEP = OPERATION % '"checkpoint", "step": "first step", "state": 1, "duration_ms": 0.0123'
+END = OPERATION % '"complete", "result": 1'
+MIXED = f"""case i % @ when 0 then {OPERATION % '"fail", "reason": {"message": "no"}'} when 1 then {OPERATION % '"sleep", "seconds": 60'}
+    else {STEP} || ', ' || {END.replace("2 * i", "2 * i + 1")} end"""
+NEXT = ["create sequence call", "create index on request (call)", "vacuum analyze request"]
+SAY = "select absurd.worker_sync((select wire from request where call = (select nextval('call') - 1))::jsonb)"
 
 
 def of(text: str, number: int) -> str:
     return text.replace("@", str(number))
+
+
+def saying(operation: str, tasks: int, calls: int) -> tuple[int, list[str], str]:
+    """A call whose request has an operation for each of so many tasks."""
+    before = [of(text, (WARM + calls) * tasks) for text in RUNNING] + [of(REQUESTS % operation, tasks)]
+    return calls, [*before, *NEXT], SAY
 
 
 CALLS: dict[str, tuple[int, list[str], str]] = {
@@ -53,6 +75,9 @@ CALLS: dict[str, tuple[int, list[str], str]] = {
     "claim one": (30, [of(BULK, 80)], of(CLAIM, 1)),
     "claim 200": (4, [of(BULK, 5000), "vacuum analyze absurd.task"], of(CLAIM, 200)),
     "complete one": (30, [of(BULK, 80), "select count(*) from absurd.claim_task('q', 'w', 600, 80)"], COMPLETE),
+    "ten mixed": saying(MIXED, 6, 30),
+    "step 200": saying(STEP, 200, 5),
+    "complete 200": saying(END, 200, 5),
 }
 
 

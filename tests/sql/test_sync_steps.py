@@ -122,3 +122,15 @@ def test_a_brief_answer_has_only_what_there_is_to_say(db: Database) -> None:
 
     assert [(o["n"], o["status"]) for o in answer["ops"]] == [(3, "ok"), (4, "ok"), (5, "refused")]
     assert answer["ops"][0]["outcome"] == "suspended"
+
+
+@pytest.mark.parametrize("kind", ["checkpoint", "complete"])
+def test_a_single_operation_whose_row_is_held_is_busy(db: Database, kind: str) -> None:
+    task = running(db)
+    with Session(db) as other:
+        other.run("begin")
+        other.run("select from absurd.task where task_id = %s for update", task.task_id)
+        answer = sync(db, [op(kind, task, **STEP, result=1)])
+        other.run("rollback")
+
+    assert statuses(answer) == ["busy"]

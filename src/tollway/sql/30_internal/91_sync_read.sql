@@ -1,4 +1,5 @@
 -- worker_sync, first: read and check the operations. One statement, however many there are, unless one cannot be read.
+-- In the order of their tasks, which is the one that rows are locked in.
 create or replace function absurd._sync_read(p_queue absurd.queues, p_ops jsonb) returns absurd.sync_op[]
 language plpgsql stable
 set search_path = pg_catalog, pg_temp
@@ -10,7 +11,7 @@ begin
   end if;
   return absurd._sync_rows(p_queue, p_ops);
 exception when data_exception then   -- a uuid, a number or a time that is none: each by itself, so that only that one is refused
-  return array(select o from jsonb_array_elements(p_ops) e, lateral absurd._sync_row(p_queue, e) o order by o.n);
+  return array(select o from jsonb_array_elements(p_ops) e, lateral absurd._sync_row(p_queue, e) o order by o.task_id, o.n);
 end
 $$;
 
@@ -50,7 +51,10 @@ declare
 begin
   return array(
     -- what nothing can be wrong with need not be looked at
-    select case when r.op = 'complete' and r.task_id is not null and r.epoch is not null and pg_column_size(r.result) < 512 then o.op
+    select case when r.task_id is not null and r.epoch is not null
+                     and (r.op = 'complete' and coalesce(pg_column_size(r.result), 0) < 512
+                          or r.op = 'checkpoint' and coalesce(pg_column_size(r.state), 0) < 512 and octet_length(r.step) between 1 and 255)
+                then o.op
                 else absurd._sync_checked(o.op, p_queue.max_payload_bytes) end
     from jsonb_to_recordset(p_ops) r(
            n integer, op text, task_id uuid, epoch bigint, step text, event text, task uuid, state jsonb, result jsonb, reason jsonb,
@@ -68,7 +72,7 @@ begin
                    'queue', coalesce(r.queue, p_queue.queue_name), 'task_name', r.task_name, 'options', r.options) end,
                  coalesce(r.until, r.retry_at, v_now + d.seconds * interval '1 second'), coalesce(r.retryable, true), r.duration_ms,
                  null, null, null, null, null, null, null)::absurd.sync_op as op) o
-    order by r.n);
+    order by r.task_id, r.n);
 end
 $$;
 

@@ -46,11 +46,14 @@ set enable_hashjoin = off
 set enable_mergejoin = off
 as $$
 declare
-  v_now  timestamptz := absurd.current_time();
-  v_ends absurd.sync_op[] := array(select o from unnest(p_ops) o where o.op = 'complete' and o.status = 'ok');
+  v_now     timestamptz := absurd.current_time();
+  v_tasks   uuid[];
+  v_results jsonb[];
 begin
-  if cardinality(v_ends) > 0 then
-    perform absurd._sync_complete(v_ends);
+  select array_agg(o.task_id), array_agg(o.value) into v_tasks, v_results
+  from unnest(p_ops) o where o.op = 'complete' and o.status = 'ok';
+  if v_tasks is not null then
+    perform absurd._sync_complete(v_tasks, v_results);
   end if;
   if exists (select from unnest(p_ops) o where o.op in ('fail', 'sleep', 'put_back', 'release') and o.status = 'ok') then
     -- before the failures, which cancel children: those that suspend in this very call are running still

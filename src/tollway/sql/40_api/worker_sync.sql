@@ -21,6 +21,7 @@ set plan_cache_mode = force_generic_plan   -- a plan for these very arrays costs
 as $$
 declare
   v_queue  absurd.queues := absurd._queue(p_request ->> 'queue', 't');
+  v_lone   record;
   v_locked record;
   v_spawn  record;
   v_ops    absurd.sync_op[];
@@ -33,7 +34,7 @@ declare
   v_strict boolean := p_request ? 'strict' and coalesce(absurd._flag_option('strict', p_request -> 'strict'), false);
   v_brief  boolean := p_request ? 'brief' and coalesce(absurd._flag_option('brief', p_request -> 'brief'), false);   -- leave out what is ok, and no more
   v_qty    integer := absurd._number_option('claim.qty', p_request -> 'claim' -> 'qty', 0, 10000, true);
-  v_wakes  boolean := p_request @? '$.ops[*].op ? (@ == "emit" || @ == "await" || @ == "await_task")';
+  v_wakes  boolean;   -- some operation emits or waits
 begin
   if nullif(p_request -> 'ops', 'null') <> '[]' then
     v_ops := absurd._sync_read(v_queue, p_request -> 'ops');
@@ -41,11 +42,16 @@ begin
   if v_strict then
     perform absurd._sync_check_strict(p_request, v_ops);
   end if;
-  if v_wakes then
-    v_events := absurd._sync_lock_events(v_queue.queue_name, v_ops, v_strict);
-  end if;
-  if not v_strict and cardinality(v_ops) > 0 then
-    select s.recorded, s.rest into v_done, v_ops from absurd._sync_lone(v_queue.queue_name, v_ops) s;
+  if cardinality(v_ops) > 0 then
+    v_wakes := exists (select from unnest(v_ops) o where o.op in ('emit', 'await', 'await_task'));
+    if v_wakes then
+      v_events := absurd._sync_lock_events(v_queue.queue_name, v_ops, v_strict);
+    end if;
+    if not v_strict then
+      v_lone := absurd._sync_lone(v_queue.queue_name, v_ops);
+      v_done := v_lone.recorded;
+      v_ops := v_lone.rest;
+    end if;
   end if;
   if cardinality(v_ops) > 0 then
     v_locked := absurd._sync_lock(v_queue.queue_name, v_ops, v_strict);
