@@ -49,22 +49,23 @@ FULL = Plan(
     },
 )
 THREE = ("tollway", "absurd", "absurd_on_tollway")
-QUEUES = ("tollway", "absurd", "procrastinate", "pgqueuer")
+OURS = ("tollway",)
 LONG = Plan(
     systems=FULL.systems,
-    rounds=3,
+    rounds=2,
     workloads={
         "sdk-noop": Workload(drain, TASKS, {"tasks": 10_000, "workload": "absurd's SDK: noop"}, only=THREE),
         "sdk-steps": Workload(steps, STEPS, {"workflows": 500, "each": 10, "workload": "absurd's SDK: steps"}, only=THREE),
-        "footprint": Workload(footprint, TASKS, {"tasks": 5_000, "workflows": 500}, rounds=2),
-        "idle": Workload(idle, TASKS, {"seconds": 20}, rounds=2),
+        "footprint": Workload(footprint, TASKS, {"tasks": 5_000, "workflows": 500}, rounds=1),
+        "idle": Workload(idle, TASKS, {"seconds": 20}, rounds=1),
         "pending-1k": Workload(pending, TASKS, {"pending": 1_000, "tasks": 4_000}),
-        "pending-100k": Workload(pending, TASKS, {"pending": 100_000, "tasks": 4_000}, rounds=2),
-        "pending-1m": Workload(pending, TASKS, {"pending": 1_000_000, "tasks": 4_000}, only=QUEUES, rounds=1),
-        "completed-1m": Workload(completed, TASKS, {"pending": 1_000_000, "tasks": 5_000}, only=("tollway", "absurd"), rounds=1),
-        "pinned": Workload(pinned, TASKS, {"seconds": 600, "per_second": 200}, only=("tollway", "absurd"), rounds=1),
-        "gate": Workload(gate, TASKS, {"tasks": 20_000}, only=("tollway",)),
-        "payload": Workload(payload, TASKS, {"tasks": 5_000}, rounds=2),
+        "pending-100k": Workload(pending, TASKS, {"pending": 100_000, "tasks": 4_000}, rounds=1),
+        "pending-1m": Workload(pending, TASKS, {"pending": 1_000_000, "tasks": 4_000}, only=OURS, rounds=1),
+        "completed-1k": Workload(completed, TASKS, {"pending": 1_000, "tasks": 5_000}, only=OURS),
+        "completed-1m": Workload(completed, TASKS, {"pending": 1_000_000, "tasks": 5_000}, only=OURS, rounds=1),
+        "pinned": Workload(pinned, TASKS, {"seconds": 600, "per_second": 200}, only=OURS, rounds=1),
+        "gate": Workload(gate, TASKS, {"tasks": 20_000, "workflows": 1_000}, only=OURS),
+        "payload": Workload(payload, TASKS, {"tasks": 5_000}, rounds=1),
         "threads-noop": Workload(drain, THREADS, {"tasks": 10_000, "kind": "noop_sync", "workload": "noop, plain functions"}),
         "threads-steps": Workload(
             steps, STEPS | THREADS, {"workflows": 300, "each": 10, "kind": "steps_sync", "workload": "steps, plain functions"}

@@ -67,6 +67,9 @@ ONE = "one worker, concurrency 200"
 ALONE = "one workflow of 1000 steps"
 TEN = "a ten-step workflow"
 PENDING = ours("pending", "1,000 pending")
+ENDED = ours("completed", "1,000 completed")
+FRESH, PINNED = (ours("pinned snapshot", f"a burst, after {percent} % of 600 s") for percent in (0, 100))
+GATED, UNGATED = (ours("gate", f"{part}, ten steps") for part in ("whole", "without its projection"))
 TARGETS = (
     Target("no-op tasks, over absurd", over("absurd", "noop", ONE), 10, 20),
     Target("no-op tasks, over DBOS", over("dbos", "noop", ONE), 10, 20),
@@ -88,7 +91,10 @@ TARGETS = (
     Target("one event, 500 waiters", ours("events", "one event, many waiters: last goes on"), 1000, 300, "ms", most=True),
     Target("claims with 1,000,000 pending, over 1,000", part(ours("pending", "1,000,000 pending"), PENDING), 0.9, 1),
     Target("claims with 100,000 pending, over 1,000", part(ours("pending", "100,000 pending"), PENDING), 0.9, 1),
+    Target("tasks beside 1,000,000 that ended, over 1,000", part(ours("completed", "1,000,000 completed"), ENDED), 0.9, 1),
+    Target("a burst under a snapshot held for ten minutes, over one at its beginning", part(PINNED, FRESH), 0.5, 0.8),
     Target("WAL of a ten-step workflow, over absurd", over("absurd", "footprint", f"{TEN}, run"), 1, 0.5, most=True),
+    Target("WAL of a ten-step workflow, over DBOS", over("dbos", "footprint", f"{TEN}, run"), 1, 1, most=True),
     Target("transactions of a ten-step workflow", ours("footprint", f"{TEN}, run", unit="transactions"), 3, 3, "", most=True),
     Target("import, over Procrastinate", over("procrastinate", "idle", "import"), 1.2, 1, most=True),
     Target("memory of a worker", ours("idle", "memory of a worker"), 60, 45, "MB", most=True),
@@ -97,6 +103,7 @@ TARGETS = (
     Target(
         "no-op tasks with the gate, over those without", part(ours("gate", "whole"), ours("gate", "without its projection")), 0.5, 0.7
     ),
+    Target("steps with the gate, over those without", part(GATED, UNGATED), 0.8, 0.9),
     Target("absurd's SDK on ours, over its own: tasks", part(ours("absurd's SDK: noop", ONE, "absurd_on_tollway"),
                                                              ours("absurd's SDK: noop", ONE, "absurd")), 1, 1.3),
     Target("absurd's SDK on ours, over its own: steps", part(ours("absurd's SDK: steps", ONE, "absurd_on_tollway"),

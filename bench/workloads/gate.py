@@ -29,11 +29,13 @@ ROWS = {
 
 
 PARTS = (*EDITS, "without its projection")
+WITH_STEPS = ("whole", "without its projection")
+STEPS = 10
 TRIGGERS = ("zzz_gate_project_insert", "zzz_gate_project_update")
 SOURCE = "select pg_get_functiondef('absurd._gate_project'::regproc)"
 
 
-def gate(bed: Bed, *, tasks: int) -> Iterator[Sample]:
+def gate(bed: Bed, *, tasks: int, workflows: int) -> Iterator[Sample]:
     """All parts in turn in one database, so that a round compares what ran within moments of one another."""
     source: str = bed.one(SOURCE)
     for part in PARTS:
@@ -41,6 +43,9 @@ def gate(bed: Bed, *, tasks: int) -> Iterator[Sample]:
         before = _rows(bed, part)
         bed.spawn("noop", tasks)
         seconds = bed.drain(tasks)
+        if part in WITH_STEPS:
+            bed.spawn("steps", workflows, body=STEPS)
+            yield Sample("gate", f"{part}, ten steps", "per second", workflows * STEPS / bed.drain(workflows))
         bed.check(f"rows of {ROWS.get(part)} written", _rows(bed, part) - before, 0)
         _put_back(bed, source)
         yield Sample("gate", part, "per second", tasks / seconds)

@@ -160,7 +160,7 @@ def test_without_one_effect_the_matrix_says_which(db: Database, taken: str, miss
         ("_gate_project", "started_at = coalesce(w.started_at, n.started_at)", "started_at = n.started_at",
          "workflow_run of task.started_at"),
         ("_gate_project", "updated_at = absurd.current_time()", "updated_at = w.updated_at", "workflow_run of task.updated_at"),
-        ("_gate_project", "absurd_run_id = absurd.run_id_of(n.task_id, n.attempt),", "", REFUSED),
+        ("_gate_project", "else absurd.run_id_of(n.task_id, n.attempt) end,\n", "else w.absurd_run_id end,\n", REFUSED),
         ("_gate_project", "a.application_name, a.via, n.move_detail", "a.application_name, 'sql', n.move_detail", "log 1 of task.via"),
         ("_gate_project", "a.via, n.move_detail", "a.via, null", "log 1 of task.detail"),
         ("_gate_project", "coalesce(n.claimed_by, n.last_worker)", "n.claimed_by", "log 1 of task.worker"),

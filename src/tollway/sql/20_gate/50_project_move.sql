@@ -81,7 +81,8 @@ begin
     where n.parent_task_id is null;
   elsif v_roots > 0 then
     update absurd.workflow_run w
-    set status = n.state, absurd_run_id = absurd.run_id_of(n.task_id, n.attempt), attempts = n.attempt,
+    set status = n.state, attempts = n.attempt,
+        absurd_run_id = case when w.attempts = n.attempt then w.absurd_run_id else absurd.run_id_of(n.task_id, n.attempt) end,
         started_at = coalesce(w.started_at, n.started_at), completed_at = n.ended_at, result = n.result,
         error = case when n.state in ('failed', 'cancelled') then n.error end, updated_at = absurd.current_time()
     from new_rows n
