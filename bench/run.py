@@ -40,6 +40,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     failures: list[str] = []
     with started() as server:
         facts["commits_per_second"] = round(server.commits_per_second(3.0 * min(1, asked.scale * 10)))
+        facts["idle_commit_ms"] = round(server.idle_commit_ms(max(2, round(40 * min(1, asked.scale)))), 2)
         versions = {k: v for system in systems for k, v in versions_of(system).items()}
         for name, workload in plan.workloads.items():
             if not asked.only or name in asked.only:

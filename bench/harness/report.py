@@ -67,8 +67,9 @@ def _cell(row: dict[str, Any], ratio: dict[str, Any] | None) -> str:
 
 def _preface(document: dict[str, Any]) -> list[str]:
     machine, versions = document["machine"], document["versions"]
+    idle = f"; one after a quarter of a second of idleness takes {machine['idle_commit_ms']:g} ms" if "idle_commit_ms" in machine else ""
     return [
         f"{machine['cores']} cores, {machine['system']}, Python {machine['python']}, "
-        f"{machine['commits_per_second']:,} one-row commits a second on one connection.",
+        f"{machine['commits_per_second']:,} one-row commits a second on one connection{idle}.",
         "Median [min .. max]. " + ", ".join(f"{k} {v}" for k, v in versions.items() if isinstance(v, str)) + ".",
     ]

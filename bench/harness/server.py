@@ -6,6 +6,7 @@ import contextlib
 import itertools
 import os
 import platform
+import statistics
 import tempfile
 import time
 from collections.abc import Iterator
@@ -57,6 +58,18 @@ class Server:
                 connection.execute("insert into line values (%s, 'a line')", (count,), prepare=True)
                 count += 1
         return count / elapsed
+
+    def idle_commit_ms(self, times: int) -> float:
+        """The median of such a commit after a quarter of a second in which nothing was done: caches are cold, the processor sleeps."""
+        with self.database() as dsn, psycopg.connect(dsn, autocommit=True) as connection:
+            connection.execute("create table line (id bigint primary key, note text not null)")
+            took: list[float] = []
+            for number in range(times):
+                time.sleep(0.25)
+                began = time.perf_counter()
+                connection.execute("insert into line values (%s, 'a line')", (number,), prepare=True)
+                took.append((time.perf_counter() - began) * 1000)
+        return statistics.median(took)
 
 
 @contextlib.contextmanager

@@ -38,15 +38,25 @@ def task_in(db: Database, wanted: str) -> Any:
     return task_id
 
 
-def move(db: Database, task_id: Any, to_state: str, event: str | None, listed_event: str | None) -> str | None:
-    """A raw UPDATE as the tables' owner, with the columns that the listed event would have."""
+def move(
+    db: Database, task_id: Any, to_state: str, event: str | None, listed_event: str | None, wrong: tuple[str, int] | None = None
+) -> str | None:
+    """A raw UPDATE as the tables' owner, with the columns that the listed event would have, but for a number that is wrong by so much."""
     claims = listed_event == "run.claimed"
     again = listed_event in ("run.retried", "task.retried")
     db.conn.execute("set role tollway_owner")
     try:
-        return refused(db, MOVE, to_state, event, claims, again, *([to_state == "running"] * 5), task_id)
+        return refused(db, _wrongly(MOVE, wrong), to_state, event, claims, again, *([to_state == "running"] * 5), task_id)
     finally:
         db.conn.execute("reset role")
+
+
+def _wrongly(statement: str, wrong: tuple[str, int] | None) -> str:
+    """The statement with a column's new value moved away from what is right."""
+    if wrong is None:
+        return statement
+    column, by = wrong
+    return statement.replace(f"{column} = {column} +", f"{column} = {column} + ({by}) +")
 
 
 def events(db: Database, from_state: str, to_state: str) -> list[str]:
@@ -94,6 +104,17 @@ def test_an_event_that_is_not_listed_for_the_move_is_refused(db: Database) -> No
         for event in {*all_events, "run.invented"} - set(events(db, from_state, to_state)):
             assert move(db, task_id, to_state, event, event) == "TW101", (from_state, to_state, event)
         assert state(db, task_id) == from_state
+        db.one("select count(absurd.cancel_task(%s, task_id)) >= 0 from absurd.task where ended_at is null", Q)
+
+
+@pytest.mark.parametrize("by", [-1, 1, 2])
+def test_attempt_and_epoch_change_as_the_move_says(db: Database, by: int) -> None:
+    """Each listed move, with the number by so much beside what it is to be."""
+    for from_state, to_state in product(STATES, STATES):
+        task_id = task_in(db, from_state)
+        for event, column in product(events(db, from_state, to_state), ("attempt", "claim_epoch")):
+            assert move(db, task_id, to_state, event, event, (column, by)) in ("TW101", "23514"), (from_state, to_state, event)
+            assert state(db, task_id) == from_state
         db.one("select count(absurd.cancel_task(%s, task_id)) >= 0 from absurd.task where ended_at is null", Q)
 
 
