@@ -28,7 +28,9 @@ VERIFY = """select invariant, queue_name, task_id, detail from (
   select * from absurd._verify_state() union all select * from absurd._verify_records()
   union all select * from absurd._verify_workflow_run() union all select * from absurd._verify_log()) v"""
 # Who waits for a row has announced it with a tuple lock; who waits for a key that another session is inserting has not.
-WAITS = """select pg_blocking_pids(%s),
+# A worker of autovacuum that holds a table for a moment is nobody of the schedule.
+WAITS = """select array(select b from unnest(pg_blocking_pids(%s)) b
+    where exists (select from pg_stat_activity a where a.pid = b and a.backend_type = 'client backend')),
   (select array_agg(l.relation::regclass::text) from pg_locks l where l.pid = %s and l.locktype = 'tuple')"""
 WIPE = """do $$
 declare
