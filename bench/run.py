@@ -1,6 +1,7 @@
 """Measure Tollway beside other engines on one embedded PostgreSQL.
 
-    python bench/run.py PLAN [--only WORKLOAD ...] [--systems NAME ...] [--scale 0.01] [--rounds N] [--name FILE] [--folder FOLDER]
+    python bench/run.py PLAN [--only WORKLOAD ...] [--systems NAME ...] [--scale 0.01] [--rounds N] [--again]
+        [--name FILE] [--folder FOLDER]
 
 PLAN is quick, full or long (plans.py). Systems take turns: A B A B, each time in a fresh database.
 """
@@ -52,7 +53,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
             "ratios": ratios(taken),
             "failures": failures,
         }
-    print(f"written: {report.write(document, asked.name or asked.plan, asked.folder)}")
+    name = asked.name or asked.plan
+    if asked.again:
+        document = report.again(document, name, asked.folder)
+    print(f"written: {report.write(document, name, asked.folder)}")
     return 1 if failures else 0
 
 
@@ -99,6 +103,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--only", nargs="+", help="workloads of the plan, by name")
     parser.add_argument("--systems", nargs="+", help="instead of the plan's")
     parser.add_argument("--scale", type=float, default=1.0, help="of all counts; below 1 for a trial, whose numbers mean nothing")
+    parser.add_argument("--again", action="store_true", help="replace these workloads' numbers in the file; all others stay")
     parser.add_argument("--rounds", type=int, help="instead of the plan's")
     parser.add_argument("--name", help="of the files that are written; default the plan's")
     parser.add_argument("--folder", type=Path, default=report.RESULTS)

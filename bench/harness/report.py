@@ -43,6 +43,16 @@ def write(document: dict[str, Any], name: str, folder: Path = RESULTS) -> Path:
     return path
 
 
+def again(document: dict[str, Any], name: str, folder: Path = RESULTS) -> dict[str, Any]:
+    """The document that is there, with the numbers of what was measured again; its machine stays, as do all other workloads."""
+    before: dict[str, Any] = json.loads((folder / f"{name}.json").read_text())
+    measured = {row["workload"] for row in document["results"]}
+    for part in ("results", "ratios"):
+        before[part] = [row for row in before[part] if row["workload"] not in measured] + document[part]
+    before["failures"] += document["failures"]
+    return before
+
+
 def table(document: dict[str, Any], name: str) -> str:
     """Systems are columns; below each number its range, and how many times ours it is."""
     rows = document["results"]
@@ -54,7 +64,10 @@ def table(document: dict[str, Any], name: str) -> str:
         cells = []
         for system in systems:
             found = [r for r in rows if (r["workload"], r["variant"], r["unit"], r["system"]) == (workload, variant, unit, system)]
-            cells.append(_cell(found[0], over.get((workload, variant, system))) if found else "")
+            # a ratio is kept by variant: of one with several units it would be anybody's
+            several = len({r["unit"] for r in rows if (r["workload"], r["variant"]) == (workload, variant)}) > 1
+            ratio = None if several else over.get((workload, variant, system))
+            cells.append(_cell(found[0], ratio) if found else "")
         lines.append(f"| {workload} | {variant} | {unit} | " + " | ".join(cells) + " |")
     failures = [f"- {failure}" for failure in document.get("failures", [])]
     return "\n".join([*lines, *(["", "Not measured:", "", *failures] if failures else [])]) + "\n"

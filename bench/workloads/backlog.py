@@ -8,9 +8,14 @@ from collections.abc import Iterator
 from harness.bed import CONCURRENCY, Bed
 from harness.samples import Sample
 
-END_SOME = """select count(absurd.complete_run('bench', c.run_id, 'null'::jsonb))
-              from absurd.claim_task('bench', 'loader', 3600, 5000) c"""
-"""Both schemas that have these two functions take it."""
+END_SOME = """
+with claimed as (select c.task_id, c.claim_epoch, row_number() over () as n from absurd.claim_tasks('bench', 'loader', 3600, 5000) c),
+     ended as (select absurd.worker_sync(jsonb_build_object(
+                 'queue', 'bench', 'worker', 'loader', 'instance', gen_random_uuid(), 'call', 1, 'resend', false, 'brief', true,
+                 'ops', jsonb_agg(jsonb_build_object(
+                   'n', c.n, 'op', 'complete', 'task_id', c.task_id, 'epoch', c.claim_epoch, 'result', null))))
+               from claimed c)
+select (select count(*) from claimed) from ended"""
 
 
 def pending(bed: Bed, *, pending: int, tasks: int) -> Iterator[Sample]:
@@ -40,5 +45,6 @@ def completed(bed: Bed, *, pending: int, tasks: int) -> Iterator[Sample]:
         ended += some
     bed.check("tasks ended", ended, pending)
     bed.sql.execute(bed.system.settle)
+    bed.sql.execute("checkpoint")  # else what was loaded is written while it is measured
     bed.spawn("noop", tasks)
     yield Sample("completed", f"{pending:,} completed", "per second", tasks / bed.drain(tasks))

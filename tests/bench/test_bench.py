@@ -42,6 +42,15 @@ def test_a_trial_writes_what_the_schema_says(tmp_path: Path, schema: dict[str, o
     assert all(row["min"] > 0 for row in document["results"])
     assert "tollway" in (tmp_path / "quick.md").read_text()
 
+    done = run(tmp_path, "quick", "--scale", "0.002", "--only", "noop", "--again")
+
+    assert done.returncode == 0, done.stderr
+    twice = json.loads((tmp_path / "quick.json").read_text())
+    jsonschema.validate(twice, schema)
+    assert twice["machine"] == document["machine"]
+    numbers = [{row["workload"]: row["median"] for row in d["results"]} for d in (document, twice)]
+    assert [name for name in numbers[0] if numbers[0][name] != numbers[1].get(name)] == ["noop"]
+
 
 def test_a_wrong_count_is_a_failure(tmp_path: Path) -> None:
     """Positive control: a system that says it did one task more than it did gives no number."""

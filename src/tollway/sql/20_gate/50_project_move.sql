@@ -6,6 +6,7 @@ language plpgsql
 set search_path = pg_catalog, pg_temp
 set enable_hashjoin = off
 set enable_mergejoin = off
+set plan_cache_mode = force_generic_plan   -- _actor would be read and planned anew with each move
 as $$
 declare
   v_context text;

@@ -30,6 +30,7 @@ $$;
 create or replace function absurd._event_project() returns trigger
 language plpgsql
 set search_path = pg_catalog, pg_temp
+set plan_cache_mode = force_generic_plan   -- as _gate_project
 as $$
 declare
   v_context text;

@@ -13,6 +13,7 @@ create or replace function absurd.emit_event(
 language plpgsql
 security definer
 set search_path = pg_catalog, pg_temp
+set plan_cache_mode = force_generic_plan   -- as worker_sync: planning its statements anew costs more than they do
 as $$
 begin
   perform absurd._check_name('event_name', p_event_name);
