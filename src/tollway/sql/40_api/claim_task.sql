@@ -23,7 +23,7 @@ security definer
 set search_path = pg_catalog, pg_temp
 -- a plan made while the tables were small, or before they were analyzed, must not read them whole once they are large
 set enable_seqscan = off
-set enable_bitmapscan = off set plan_cache_mode = force_generic_plan
+set enable_bitmapscan = off set plan_cache_mode = force_generic_plan   -- as worker_sync: to plan anew costs more than it saves
 set jit = off   -- before PostgreSQL 18 what is switched off only looks expensive, and its price would start the compiler
 as $$
 declare
