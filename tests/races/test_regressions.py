@@ -321,7 +321,7 @@ CLAIMS = {
     "claim_task": "select task_id, wake_event, event_payload from absurd.claim_task('q', 'w2', 30, 5)",
     "claim_tasks": "select task_id, wake_event, event_payload from absurd.claim_tasks('q', 'w2', 30, 5)",
     "worker_sync": """select (c ->> 'task_id')::uuid, c ->> 'wake_event', nullif(c -> 'event_payload', 'null') from jsonb_array_elements(
-                      absurd.worker_sync('{"queue": "q", "worker": "w2", "claim": {"qty": 5, "lease": 30}}') -> 'claims') c""",
+                      absurd.worker_sync('{"queue": "q", "worker": "w2", "claim": {"qty": 5, "lease": 30}}')::jsonb -> 'claims') c""",
 }
 
 

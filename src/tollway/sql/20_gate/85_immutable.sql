@@ -31,20 +31,19 @@ $$;
 create or replace function absurd._workflow_run_check() returns trigger
 language plpgsql
 set search_path = pg_catalog, pg_temp
-set enable_hashjoin = off
-set enable_mergejoin = off
 as $$
 declare
   v_id uuid;
 begin
+  -- the task is asked in an expression, which has one column: what a join is made of would have all of the task's
   select n.workflow_run_id into v_id
   from new_rows n
-  left join absurd.task t on t.task_id = n.workflow_run_id
-  where (t.task_id is null and n.purged_at is null)
-     or (t.task_id is not null and (n.purged_at is not null
-         or (n.status, n.completed_at, n.result, n.attempts, n.absurd_run_id, n.error)
-            is distinct from (t.state, t.ended_at, t.result, t.attempt, absurd.run_id_of(t.task_id, t.attempt),
-                              case when t.state in ('failed', 'cancelled') then t.error end)))
+  where coalesce((
+    select n.purged_at is not null
+           or (n.status, n.completed_at, n.result, n.attempts, n.absurd_run_id, n.error)
+              is distinct from (t.state, t.ended_at, t.result, t.attempt, absurd.run_id_of(t.task_id, t.attempt),
+                                case when t.state in ('failed', 'cancelled') then t.error end)
+    from absurd.task t where t.task_id = n.workflow_run_id), n.purged_at is null)
   limit 1;
   if v_id is not null then
     raise exception 'workflow_run % must say what its task says', v_id

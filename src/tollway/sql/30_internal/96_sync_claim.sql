@@ -1,7 +1,7 @@
 -- worker_sync, last: new work, and what was claimed under this call's number when its answer was lost. When there is none,
 -- when the next task becomes due; and the marks from which the worker's next look may begin.
 create or replace function absurd._sync_claim(
-  p_request jsonb, p_qty integer, out claims jsonb, out next_due timestamptz, out marks jsonb
+  p_request jsonb, p_qty integer, out claims json, out next_due timestamptz, out marks jsonb
 )
 language plpgsql
 set search_path = pg_catalog, pg_temp
@@ -39,7 +39,7 @@ begin
   if v_qty > 0 and not v_idle then
     v_ids := v_ids || array(
       select c.task_id from absurd.claim_task(
-        v_queue, p_request ->> 'worker', v_lease, v_qty, v_instance, v_call, p_request ->> 'version', v_marks) c);
+        v_queue, p_request ->> 'worker', v_lease, v_qty, v_instance, v_call, p_request ->> 'version', v_marks, true) c);
   end if;
   marks := absurd._marks(v_queue, v_marks, v_from, v_ids, v_began);
   if v_idle then
@@ -50,8 +50,9 @@ begin
     return;
   end if;
   -- Read in the statement after the one that locked: one statement has one snapshot, and would miss a checkpoint. Each task by
-  -- itself: they come in the order of the ids, and no node of a plan but one has all these columns.
-  claims := to_jsonb(array_remove(array(
+  -- itself: they come in the order of the ids, and no node of a plan but one has all these columns. As json, for it leaves as text: to
+  -- sort the keys of an object, and to write it out again, were a tenth of a claim.
+  claims := to_json(array_remove(array(
     select (
       select c
       from (

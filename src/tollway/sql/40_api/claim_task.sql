@@ -13,7 +13,8 @@ create or replace function absurd.claim_task(
   p_instance       uuid default null,      -- the worker process and its call number, kept with the claim
   p_call           bigint default null,
   p_worker_version text default null,
-  p_marks          jsonb default null      -- of a worker_sync a moment ago: where to look from; what others left waits for the next look
+  p_marks          jsonb default null,     -- of a worker_sync a moment ago: where to look from; what others left waits for the next look
+  p_ids_only       boolean default false   -- all but task_id is null: for a caller who reads the tasks himself
 ) returns table (
   run_id uuid, task_id uuid, attempt integer, task_name text, params jsonb, retry_strategy jsonb, max_attempts integer,
   headers jsonb, wake_event text, event_payload jsonb
@@ -78,6 +79,12 @@ begin
       claim_expires_at = v_now + v_lease, claim_instance = p_instance, claim_call = p_call, worker_version = p_worker_version,
       started_at = v_now, first_started_at = coalesce(t.first_started_at, v_now), available_at = v_now
   where t.task_id = any (v_ids);
+  if p_ids_only then
+    foreach task_id in array v_ids loop
+      return next;
+    end loop;
+    return;
+  end if;
   return query
     select absurd.run_id_of(c.task_id, c.attempt), c.*
     from unnest(v_ids) i(id),   -- in the order of the ids: the other side has to be asked for each of them

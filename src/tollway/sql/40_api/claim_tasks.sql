@@ -27,7 +27,7 @@ as $$
 declare
   v_ids uuid[] := array(
     select c.task_id
-    from absurd.claim_task(p_queue_name, p_worker_id, p_claim_timeout, p_qty, p_instance, p_call, p_worker_version) c);
+    from absurd.claim_task(p_queue_name, p_worker_id, p_claim_timeout, p_qty, p_instance, p_call, p_worker_version, null, true) c);
 begin
   -- read in the statement after the one that locked: one statement has one snapshot, and would miss a checkpoint
   return query

@@ -11,7 +11,7 @@
 -- Retry      safe: the same request with "resend" answers again, claims included
 create or replace function absurd.worker_sync(
   p_request jsonb   -- {"queue", "worker", "instance", "call", "resend", "version", "strict", "brief", "ops": [...], "claim": {"qty", "lease"}}
-) returns jsonb
+) returns json
 language plpgsql
 security definer
 set search_path = pg_catalog, pg_temp
@@ -28,7 +28,7 @@ declare
   v_events text[];
   v_done   integer[];   -- numbers of what was recorded the shortest way
   v_answer jsonb;
-  v_claims jsonb;
+  v_claims json;
   v_next   timestamptz;
   v_marks  jsonb;
   v_strict boolean := p_request ? 'strict' and coalesce(absurd._flag_option('strict', p_request -> 'strict'), false);
@@ -77,12 +77,12 @@ begin
   if v_qty > 0 then
     select c.claims, c.next_due, c.marks into v_claims, v_next, v_marks from absurd._sync_claim(p_request, v_qty) c;
   end if;
-  return jsonb_build_object(
+  return json_build_object(
     'call', p_request -> 'call',
     'ops', coalesce(v_answer, '[]'),
     'claims', coalesce(v_claims, '[]'),
     'next_due', v_next,
-    'more', coalesce(jsonb_array_length(v_claims) >= v_qty, false),
+    'more', coalesce(json_array_length(v_claims) >= v_qty, false),
     'marks', v_marks,
     'now', absurd.current_time());
 end
