@@ -236,7 +236,7 @@ def test_there_is_a_method_for_each_public_function(db: Database, client: Client
     # claim_tasks is claim_task with the epoch; the rest are helpers that nobody calls through a client
     helpers = {
         "claim_task", "current_time", "portable_uuidv7", "uuidv7_floor", "uuidv7_timestamp", "retry_delay_seconds", "run_id_of",
-        "record_step",  # a worker's, instead of a worker_sync that would say the same
+        "record_step", "record_steps",  # a worker's, instead of a worker_sync that would say the same
         "task_id_of", "validate_queue_name", "ensure_queue_tables", "get_schema_version",
         # for jobs in the database, and for clients that know them
         "week_bucket_utc", "partition_week_tag", "ensure_partitions", "list_detach_candidates", "drop_detached_partition",

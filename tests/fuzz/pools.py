@@ -24,7 +24,7 @@ WORDS: dict[str, tuple[str, ...]] = {
     "p_queue_name": (QUEUE,) * 6 + (OTHER, "nowhere"),
     "p_handler_queue": (QUEUE, OTHER, "nowhere"),
     "p_event_name": ("awaited", "emitted", "new"),
-    "p_step_name": ("s", "new"),
+    "p_step_name": ("s", "new"), "p_step_names": ("s", "new"),
     "p_task_name": ("work", "new"),
     "p_handler_task": ("work", "handler"),
     "p_to_state": ("pending", "running", "sleeping", "completed", "failed", "cancelled"),
@@ -68,6 +68,15 @@ def _jsonb(pick: random.Random, name: str, scene: Scene) -> str:
     return dump(document(pick, name, scene))
 
 
+def _several(make: Callable[[random.Random, str, Scene], Any]) -> Callable[[random.Random, str, Scene], list[Any]]:
+    """An array: of one, mostly, so that it may fit the others of its call; and with what an array may hold besides."""
+
+    def several(pick: random.Random, name: str, scene: Scene) -> list[Any]:
+        return [None if pick.random() < 0.05 else make(pick, name, scene) for _ in range(pick.choice((1, 1, 1, 1, 0, 2, 3)))]
+
+    return several
+
+
 POOLS: dict[str, Callable[[random.Random, str, Scene], Any]] = {
     "text": _text,
     "uuid": _uuid,
@@ -78,6 +87,7 @@ POOLS: dict[str, Callable[[random.Random, str, Scene], Any]] = {
     "timestamp with time zone": lambda pick, _n, _s: pick.choice(TIMES),
     "jsonb": _jsonb,
 }
+POOLS |= {f"{kind}[]": _several(POOLS[kind]) for kind in ("text", "uuid", "bigint", "double precision")}
 
 
 def value(pick: random.Random, kind: str, name: str, scene: Scene) -> Any:

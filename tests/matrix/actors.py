@@ -24,7 +24,7 @@ from tollway.client import AsyncClient, Client
 
 SDK = "absurd-sdk==0.5.1"
 UTC = "-c timezone=UTC"  # moments in JSON are written in the session's time zone
-DOCUMENTS = {"params", "options", "state", "reason", "payload", "tasks", "claims", "request", "policy"}
+DOCUMENTS = {"params", "options", "state", "states", "reason", "payload", "tasks", "claims", "request", "policy"}
 
 
 class Refused(Exception):
@@ -49,6 +49,8 @@ class Acting(Protocol):
 def as_text(name: str, value: Any) -> Any:
     """A failure's reason is a document, a cancellation's is text."""
     plain = name not in DOCUMENTS or value is None or (name == "reason" and isinstance(value, str))
+    if plain and isinstance(value, list):
+        return "{" + ",".join(map(str, value)) + "}"  # an array, of whatever the parameter's type is
     return value if plain else json.dumps(value, default=str)
 
 

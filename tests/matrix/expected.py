@@ -123,6 +123,7 @@ COMPLETE = run(state=RESULT)
 FAIL = run(reason=WHY)
 SAVE = q(task_id=Task(), step_name="s", state=RESULT, owner_run=Run(), extend_claim_by=30)
 RECORD = q(task_id=Task(), claim_epoch=1, step_name="s", state=RESULT)
+RECORDS = q(task_ids=[Task()], claim_epochs=[1], step_names=["s"], states=[RESULT])
 SAVED: Columns = {"s": {"state": RESULT}}
 EMIT = q(event_name="e", payload="payload")
 EMITTED = {"e": "payload"}
@@ -224,6 +225,7 @@ CALLS = (
     Row(("set_task_checkpoint_state",), "running", SAVE | {"claim_epoch": 1}, checkpoints=SAVED,
         lease={"claim_expires_at": at(40), "heartbeat_at": NOW}, steps=1, without=SDK, note="with its epoch"),
     Row(("record_step",), "running", RECORD, checkpoints=SAVED, steps=1),
+    Row(("record_steps",), "running", RECORDS, checkpoints=SAVED, steps=1),
     Row(("extend_claim",), "running", run(extend_by=60), lease=BEATEN),
     Row(("extend_claim",), "running", run(extend_by=60, claim_epoch=1), lease=BEATEN, without=SDK, note="with its epoch"),
     Row(("heartbeat",), "running", q(claims=[{"task_id": Task(), "epoch": 1}], extend_by=60), lease=BEATEN),

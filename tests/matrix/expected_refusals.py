@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
-from matrix.expected import COMPLETE, FAIL, RECORD, SAVE, SDK, SPAWN, q, run, waits
+from matrix.expected import COMPLETE, FAIL, RECORD, RECORDS, SAVE, SDK, SPAWN, q, run, waits
 from matrix.words import Columns, Queue, Row, Run, Task, at
 
 # a call for a run that is in that state; "lease lost": the first attempt of a task whose second one w2 holds
@@ -78,6 +78,7 @@ WITHOUT_EFFECT = (
     Row(("heartbeat",), "lease lost to another", q(claims=CLAIMS_OF_W1, extend_by=60)),
     Row(("release_claims",), "lease lost to another", q(claims=CLAIMS_OF_W1)),
     Row(("record_step",), "lease lost to another", RECORD),
+    Row(("record_steps",), "lease lost to another", RECORDS),
     Row(("spawn_task",), "empty queue", SPAWN | {"options": {"priority": "high"}}, refused="TW301", without=SDK),
     Row(("worker_sync",), "running", {"request": {"queue": Queue(), "ops": 1}}, refused="TW301"),
 )  # fmt: skip

@@ -19,9 +19,10 @@ PLAIN = {
     "current_time", "get_schema_version", "portable_uuidv7", "uuidv7_timestamp", "uuidv7_floor", "week_bucket_utc", "partition_week_tag",
     "retry_delay_seconds", "validate_queue_name", "ensure_queue_tables", "run_id_of", "task_id_of",
 }  # fmt: skip
-NOT_IN_OUR_CLIENTS = CRON | PLAIN | {"claim_task", "record_step"}
+NOT_IN_OUR_CLIENTS = CRON | PLAIN | {"claim_task", "record_step", "record_steps"}
 NOT_IN_THE_SDK = CRON | PLAIN | {
-    "claim_tasks", "spawn_tasks", "heartbeat", "release_claims", "record_step", "worker_sync", "worker_idle", "worker_busy", "set_on_move",
+    "claim_tasks", "spawn_tasks", "heartbeat", "release_claims", "record_step", "record_steps", "worker_sync",
+    "worker_idle", "worker_busy", "set_on_move",
     "remove_on_move", "list_on_move", "verify", "repair", "cleanup_tasks", "cleanup_events", "cleanup_all_queues",
     "drop_log_before",
 }  # fmt: skip

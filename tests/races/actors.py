@@ -83,6 +83,7 @@ actor(
     lambda s, who: (s.tasks["t"].task_id, "s", f'"{who}"', s.tasks["t"].run_id, None, s.tasks["t"].epoch),
 )
 actor("record_step", "record_step", lambda s, who: (s.tasks["t"].task_id, s.tasks["t"].epoch, "s", f'"{who}"'), skips=True)
+actor("record_steps", "record_steps", lambda s, who: ([s.tasks["t"].task_id], [s.tasks["t"].epoch], ["s"], f'["{who}"]'), skips=True)
 actor("await", "await_event", lambda s, who: (s.tasks["t"].task_id, s.tasks["t"].run_id, "s", "e", None, s.tasks["t"].epoch))
 actor("heartbeat", "heartbeat", lambda s, who: (claims(s), 3 * LONG), skips=True)
 actor("release", "release_claims", lambda s, who: (claims(s),), skips=True)

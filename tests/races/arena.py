@@ -251,7 +251,7 @@ class Arena:
                 continue
             for n, actor in enumerate(case.calls[who][: len(player.answers)]):
                 first = player.answers[n]
-                left = first == "40001" or "busy" in json.dumps(first) or (actor.name == "record_step" and first == [False])
+                left = first == "40001" or "busy" in json.dumps(first) or (actor.function.startswith("record_step") and first == [False])
                 if not (left or actor.name.startswith(("claim", "cleanup"))):
                     continue
                 query, arguments = actor.statement(scene, who)

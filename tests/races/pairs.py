@@ -6,14 +6,14 @@ from itertools import combinations_with_replacement
 
 from races.actors import ACTORS
 
-_WORKER = "complete complete_foreign fail_retry fail_final sleep extend checkpoint record_step await spawn_child"
+_WORKER = "complete complete_foreign fail_retry fail_final sleep extend checkpoint record_step record_steps await spawn_child"
 _GROUP = "sync_checkpoint sync_complete sync_fail sync_sleep sync_await sync_await_task sync_emit sync_spawn sync_put_back sync_release"
 
 ROSTERS: dict[str, list[str]] = {
     scene: names.split()
     for scene, names in {
         "running": f"{_WORKER} {_GROUP} sync_strict heartbeat release claim cancel emit sync_await_t drop_queue",
-        "expired": "complete fail_retry sleep extend checkpoint record_step await spawn_child heartbeat release claim cancel "
+        "expired": "complete fail_retry sleep extend checkpoint record_step record_steps await spawn_child heartbeat release claim cancel "
         "sync_checkpoint sync_complete sync_strict drop_queue",
         "last_attempt": "complete fail_final extend checkpoint heartbeat claim cancel cancel_parent sync_complete sync_fail",
         "ruled": "complete fail_retry fail_child claim heartbeat cancel spawn_child checkpoint sync_spawn",
@@ -21,7 +21,7 @@ ROSTERS: dict[str, list[str]] = {
         "sync_await_task drop_queue",
         "placeholder": "await emit cleanup_events sync_await sync_emit sync_emit_other sync_strict_other",
         "emitted": "await emit cleanup_events sync_await sync_emit sync_strict",
-        "saved": "checkpoint record_step sync_checkpoint spawn sync_spawn sync_strict complete cancel sync_spawn_other",
+        "saved": "checkpoint record_step record_steps sync_checkpoint spawn sync_spawn sync_strict complete cancel sync_spawn_other",
         "pending": "claim cancel complete retry cleanup_tasks sync_await_t drop_queue",
         "waiting": "emit cancel claim await complete cleanup_events sync_emit_other sync_strict_other sync_await_t drop_queue",
         "timed_out": "claim emit cancel await cleanup_events sync_emit_other sync_strict_other",

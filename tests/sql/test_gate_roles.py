@@ -28,7 +28,7 @@ FUNCTIONS: dict[str, set[str]] = {
     **dict.fromkeys(
         [
             "claim_task", "claim_tasks", "complete_run", "fail_run", "schedule_run", "extend_claim", "heartbeat", "release_claims",
-            "record_step",
+            "record_step", "record_steps",
             "set_task_checkpoint_state", "await_event", "worker_sync", "worker_idle", "worker_busy", "set_on_move",
             "ensure_partitions",
         ],

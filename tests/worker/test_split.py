@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 from uuid import uuid4
 
+import pytest
+
 from tollway.worker.answers import OK
 from tollway.worker.connection import Link
 from tollway.worker.group_commit import SPLIT_ABOVE, GroupCommit, Unit
@@ -30,12 +32,12 @@ class Recorder(GroupCommit):
         )
         self.carried: list[list[str]] = []
 
-    async def _call(self, units: list[Unit], quantity: int) -> None:  # noqa: ARG002
+    async def _call(self, units: list[Unit], quantity: int) -> None:
         self.carried.append([unit.task_id for unit in units])
+        await asyncio.sleep(0)  # the database takes its time: those answered before hand over their next step
+        await asyncio.sleep(0)
         for unit in units:
             unit.future.set_result({"status": OK})
-        await asyncio.sleep(0)  # as the database takes its time: those answered hand over their next step
-        await asyncio.sleep(0)
 
 
 async def task(commit: GroupCommit, name: str, steps: int) -> None:
@@ -56,11 +58,12 @@ async def carried(tasks: int, steps: int = STEPS, *, claim: bool = False) -> lis
     return commit.carried
 
 
-def test_two_halves_take_turns_and_nobody_is_left_out() -> None:
+@pytest.mark.parametrize("tasks", [SPLIT_ABOVE + 2, 4 * SPLIT_ABOVE])
+def test_two_halves_take_turns_and_nobody_is_left_out(tasks: int) -> None:
     async def scenario() -> None:
-        calls = await carried(2 * SPLIT_ABOVE)
+        calls = await carried(tasks)
         first, second = calls[:2]
-        assert [len(first), len(second)] == [SPLIT_ABOVE, SPLIT_ABOVE]
+        assert [len(first), len(second)] == [tasks // 2, tasks // 2]
         assert not set(first) & set(second)
         assert calls == [first, second] * STEPS
 
@@ -71,14 +74,15 @@ def test_a_crowd_goes_in_parts_and_in_its_order() -> None:
     async def scenario() -> None:
         calls = await carried(5 * SPLIT_ABOVE + 1, steps=1)
         assert [name for call in calls for name in call] == [str(number) for number in range(5 * SPLIT_ABOVE + 1)]
-        assert max(map(len, calls)) <= 5 * SPLIT_ABOVE // 2 + 1
+        assert max(map(len, calls)) == (5 * SPLIT_ABOVE + 2) // 2
 
     run(scenario())
 
 
 def test_few_go_together_and_so_does_what_is_said_with_a_claim() -> None:
     async def scenario() -> None:
-        assert [len(call) for call in await carried(SPLIT_ABOVE)] == [SPLIT_ABOVE] * STEPS
+        few = SPLIT_ABOVE // 2
+        assert [len(call) for call in await carried(few)] == [few] * STEPS
         assert len((await carried(3 * SPLIT_ABOVE, claim=True))[0]) == 3 * SPLIT_ABOVE
 
     run(scenario())

@@ -18,7 +18,7 @@ begin
   loop
     execute format('grant execute on function %s to tollway_operator', v_function.signature);
     if v_function.name in ('claim_task', 'claim_tasks', 'complete_run', 'fail_run', 'schedule_run', 'extend_claim', 'heartbeat',
-        'release_claims', 'record_step', 'set_task_checkpoint_state', 'await_event', 'worker_sync', 'worker_idle', 'worker_busy', 'set_on_move',
+        'release_claims', 'record_step', 'record_steps', 'set_task_checkpoint_state', 'await_event', 'worker_sync', 'worker_idle', 'worker_busy', 'set_on_move',
         'ensure_partitions') then
       execute format('grant execute on function %s to tollway_worker', v_function.signature);
     elsif v_function.name in ('spawn_task', 'spawn_tasks', 'emit_event', 'get_task_result', 'get_task_checkpoint_state',

@@ -19,6 +19,7 @@ from psycopg import AsyncConnection, AsyncCursor
 from psycopg import Error as DatabaseError
 
 from tollway.errors import InvalidOption
+from tollway.worker import shortest_way
 from tollway.worker.answers import BUSY, OK, SKIPPED, failure_of
 from tollway.worker.backoff import Backoff
 from tollway.worker.connection import LOST, TRANSIENT, Link, first_line
@@ -28,14 +29,13 @@ log = logging.getLogger("tollway.worker")
 
 MOST_OPERATIONS = 1000
 """In one call, so that its transaction and its row locks stay short."""
-SPLIT_ABOVE = 100
-"""Units. When more have gathered, and nothing is to be claimed, half of them stay for the next call: tasks that all wait for one call
-take turns with the database, and from then on one half goes on while the other is recorded."""
+SPLIT_ABOVE = 50
+"""Units. When more are under way, and nothing is to be claimed, a call carries at most half of them: tasks that would all wait for one
+call take turns, one half goes on while the other is recorded. Of fewer, a second call costs more than it saves."""
 BUSY_FIRST, BUSY_MOST = 0.005, 0.25
 PLAIN: Answer = {"status": OK}
 """Of what a brief answer leaves out: the operation happened, and there is nothing else to say about it."""
 QUERY = "select absurd.worker_sync(%s::text::jsonb)::text"
-STEP = "select absurd.record_step(%s, %s::uuid, %s, %s, %s::text::jsonb, %s)"
 
 
 class Unit:
@@ -81,6 +81,8 @@ class GroupCommit:
         self._gathered: deque[Unit] = deque()
         self._work = asyncio.Event()
         self._claim_due = False
+        self._carried = 0
+        """Units of the last call."""
         self._calls = 0
         self._marks: Any = None
         self._retries: set[asyncio.TimerHandle] = set()
@@ -139,11 +141,13 @@ class GroupCommit:
         units: list[Unit] = []
         room = MOST_OPERATIONS
         gathered = self._gathered
-        left = len(gathered) // 2 if split and len(gathered) > SPLIT_ABOVE else 0
-        while len(gathered) > left and room > 0:
+        under_way = self._carried + len(gathered)  # those that the last call answered will soon say something again
+        most = (under_way + 1) // 2 if split and under_way > SPLIT_ABOVE else under_way
+        while gathered and room > 0 and len(units) < most:
             unit = gathered.popleft()
             room -= len(unit.operations)
             units.append(unit)
+        self._carried = len(units)
         return units
 
     async def _call(self, units: list[Unit], quantity: int) -> None:
@@ -191,24 +195,16 @@ class GroupCommit:
                 return answer
 
     async def _recorded(self, units: list[Unit]) -> bool:
-        """One step of one task, all that there is to say, goes the shortest way. False: worker_sync says what came of it."""
-        if len(units) != 1 or len(units[0].operations) != 1 or units[0].operations[0]["op"] != "checkpoint":
+        """Steps that are all there is to say go the shortest way. False: worker_sync says what came of them."""
+        shortest = shortest_way.statement(self._envelope["queue"], units)
+        if shortest is None:
             return False
-        unit, step = units[0], units[0].operations[0]
-        values = (
-            self._envelope["queue"],
-            unit.task_id,
-            unit.epoch,
-            step["step"],
-            orjson.dumps(step["state"]).decode(),
-            step["duration_ms"],
-        )
         try:
             connection = await self._link.try_connection()
-            cursor = await self._cursor_on(connection).execute(STEP, values)
+            cursor = await self._cursor_on(connection).execute(*shortest)
             return await cursor.fetchone() == (True,)
         except (*LOST, DatabaseError):
-            return False  # if it was recorded all the same, worker_sync answers that it was there already
+            return False  # if they were recorded all the same, worker_sync answers that they were there already
 
     def _cursor_on(self, connection: AsyncConnection[Any]) -> AsyncCursor[Any]:
         """Used again for each call, as there is one in flight: to make a cursor costs a fifth of a call."""

@@ -125,3 +125,25 @@ begin
   end loop;
 end
 $$;
+
+-- _sweep: what a claim does first, where there is something to recover.
+create or replace function absurd._sweep(p_queue_name text, p_now timestamptz, p_left_over boolean, p_cancellations boolean) returns void
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  v_one uuid[];
+begin
+  if p_left_over then
+    perform absurd._follow_up(p_now);
+  end if;
+  if p_left_over or p_cancellations then
+    for v_one in select array[t.task_id] from absurd._due_cancellations(p_queue_name, p_now) t loop
+      perform absurd._cancel_by_rule(v_one[1], p_now);
+    end loop;
+  end if;
+  for v_one in select array[t.run_id, t.task_id] from absurd._expired_claims(p_queue_name, p_now) t loop
+    perform absurd._recover(p_queue_name, v_one[1], v_one[2]);
+  end loop;
+end
+$$;

@@ -24,7 +24,8 @@ security definer
 set search_path = pg_catalog, pg_temp
 -- a plan made while the tables were small, or before they were analyzed, must not read them whole once they are large
 set enable_seqscan = off
-set enable_bitmapscan = off set plan_cache_mode = force_generic_plan   -- as worker_sync: to plan anew costs more than it saves
+set enable_bitmapscan = off
+set plan_cache_mode = force_generic_plan   -- as worker_sync: to plan anew costs more than it saves
 set jit = off   -- before PostgreSQL 18 what is switched off only looks expensive, and its price would start the compiler
 as $$
 declare
@@ -35,7 +36,6 @@ declare
   v_left    boolean;
   v_cancels boolean;
   v_expired boolean;
-  v_more    uuid[];
   v_ids     uuid[];
 begin
   if p_marks is not null then
@@ -54,17 +54,7 @@ begin
     perform absurd._check_length('worker_id', p_worker_id);
   end if;
   if v_left or v_cancels or v_expired then
-    if v_left then
-      perform absurd._follow_up(v_now);
-    end if;
-    if v_left or v_cancels then
-      for v_more in select array[t.task_id] from absurd._due_cancellations(p_queue_name, v_now) t loop
-        perform absurd._cancel_by_rule(v_more[1], v_now);
-      end loop;
-    end if;
-    for v_more in select array[t.run_id, t.task_id] from absurd._expired_claims(p_queue_name, v_now) t loop
-      perform absurd._recover(p_queue_name, v_more[1], v_more[2]);
-    end loop;
+    perform absurd._sweep(p_queue_name, v_now, v_left, v_cancels);
   end if;
 
   v_ids := absurd._runnable(p_queue_name, greatest(coalesce(p_qty, 1), 1), absurd.current_time(), v_from);

@@ -98,7 +98,7 @@ class MortalCommit(GroupCommit):
 
     fuse: Fuse
 
-    def _take(self) -> list[Unit]:
+    def _take(self, *, split: bool) -> list[Unit]:  # noqa: ARG002
         return [self._gathered.popleft()] if self._gathered else []
 
     async def _send(self, units: list[Unit], quantity: int) -> dict[str, Any]:

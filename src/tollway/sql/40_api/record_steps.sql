@@ -1,0 +1,53 @@
+-- record_steps: the shortest way for a worker with many tasks: the results of steps, one of each of so many runs, and nothing else.
+--
+-- Called by  worker, instead of a worker_sync whose operations are all checkpoints
+-- Locks      task rows, by id, with SKIP LOCKED
+-- Moves      none; a checkpoint row is its own record
+-- Raises     nothing of its own. False when there is something to judge: a lost lease, a row that another session holds, a step that has
+--            a value, a large value. Then worker_sync is to be asked, which says what; of a step that was recorded, "already"
+-- Retry      safe, through worker_sync
+create or replace function absurd.record_steps(
+  p_queue_name   text,
+  p_task_ids     uuid[],                           -- in their order, each once
+  p_claim_epochs bigint[],                         -- here and below: of each task, at its place
+  p_step_names   text[],
+  p_states       jsonb,                            -- an array
+  p_durations_ms double precision[] default null
+) returns boolean
+language plpgsql
+security definer
+set search_path = pg_catalog, pg_temp
+set enable_seqscan = off   -- as worker_sync
+set plan_cache_mode = force_generic_plan
+as $$
+declare
+  v_number   integer := cardinality(p_task_ids);
+  v_held     uuid[];
+  v_epochs   bigint[];
+  v_attempts integer[];
+  v_recorded integer;
+begin
+  if (v_number = cardinality(p_claim_epochs) and v_number = cardinality(p_step_names)
+      and v_number = case jsonb_typeof(p_states) when 'array' then jsonb_array_length(p_states) end) is not true then
+    return false;
+  end if;
+  select array_agg(h.task_id), array_agg(h.claim_epoch), array_agg(h.attempt) into v_held, v_epochs, v_attempts
+  from (select t.task_id, t.claim_epoch, t.attempt from absurd.task t
+        -- not "=": no index but the primary key may serve, whatever the statistics say
+        where t.task_id = any (p_task_ids) and (t.queue_name, t.state) is not distinct from (p_queue_name, 'running')
+        order by t.task_id for no key update skip locked) h;
+  if v_held is distinct from p_task_ids or v_epochs <> p_claim_epochs then
+    return false;
+  end if;
+  -- in the next statement, whose snapshot has what was committed before the locks
+  insert into absurd.checkpoint (task_id, checkpoint_name, queue_name, state, attempt, claim_epoch, updated_at, duration_ms)
+  select s.task_id, s.step_name, p_queue_name, s.state, s.attempt, s.epoch, absurd.current_time(), s.duration_ms
+  from rows from (unnest(p_task_ids, v_epochs, v_attempts, p_step_names, p_durations_ms), jsonb_array_elements(p_states))
+       s(task_id, epoch, attempt, step_name, duration_ms, state)
+  -- what is this small is neither too large nor nested too deep for any queue
+  where octet_length(s.step_name) between 1 and 255 and pg_column_size(s.state) < 512
+  on conflict do nothing;   -- recorded before, so or otherwise: to be judged
+  get diagnostics v_recorded = row_count;
+  return v_recorded = v_number;
+end
+$$;
