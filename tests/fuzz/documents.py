@@ -120,7 +120,7 @@ def _policy(pick: random.Random, _scene: Scene) -> Any:
 
 # what the argument of this name is made of; every other one is any JSON
 SHAPES = {
-    "p_states": lambda pick, _scene: [_anything(pick)],
+    "p_states": lambda pick, _scene: [pick.choice((1, "x", None, {"a": 1}, "x" * 600))],
     "p_options": _options,
     "p_claims": _claims,
     "p_request": _request,

@@ -73,6 +73,7 @@ class GroupCommit:
         claimed: Callable[[list[dict[str, Any]], bool, float | None], None],
     ) -> None:
         self._link = link
+        self._queue = queue
         self._envelope = {"queue": queue, "worker": worker, "instance": str(instance), "version": version, "brief": True}
         self._lease = lease
         self._remember = remember
@@ -196,7 +197,7 @@ class GroupCommit:
 
     async def _recorded(self, units: list[Unit]) -> bool:
         """Steps that are all there is to say go the shortest way. False: worker_sync says what came of them."""
-        shortest = shortest_way.statement(self._envelope["queue"], units)
+        shortest = shortest_way.statement(self._queue, units)
         if shortest is None:
             return False
         try:
