@@ -39,10 +39,10 @@ def over(system: str, workload: str, variant: str) -> Callable[[Document], float
     return find
 
 
-def ours(workload: str, variant: str, system: str = "tollway", *, unit: str | None = None) -> Callable[[Document], float | None]:
+def ours(workload: str, variant: str, system: str = "tollway") -> Callable[[Document], float | None]:
     def find(document: Document) -> float | None:
         for row in document["results"]:
-            if (row["workload"], row["variant"], row["system"]) == (workload, variant, system) and unit in (None, row["unit"]):
+            if (row["workload"], row["variant"], row["system"]) == (workload, variant, system):
                 return float(row["median"])
         return None
 
@@ -69,7 +69,7 @@ TEN = "a ten-step workflow"
 
 
 def wal(system: str) -> Callable[[Document], float | None]:
-    return ours("footprint", f"{TEN}, run", system, unit="WAL bytes")
+    return ours("footprint", f"{TEN}, run: WAL", system)
 
 
 PENDING = ours("pending", "1,000 pending")
@@ -101,7 +101,7 @@ TARGETS = (
     Target("a burst under a snapshot held for ten minutes, over one at its beginning", part(PINNED, FRESH), 0.5, 0.8),
     Target("WAL of a ten-step workflow, over absurd", part(wal("tollway"), wal("absurd")), 1, 0.5, most=True),
     Target("WAL of a ten-step workflow, over DBOS", part(wal("tollway"), wal("dbos")), 1, 1, most=True),
-    Target("transactions of a ten-step workflow", ours("footprint", f"{TEN}, run", unit="transactions"), 3, 3, "", most=True),
+    Target("transactions of a ten-step workflow", ours("footprint", f"{TEN}, run: transactions"), 3, 3, "", most=True),
     Target("import, over Procrastinate", over("procrastinate", "idle", "import"), 1.2, 1, most=True),
     Target("memory of a worker", ours("idle", "memory of a worker"), 60, 45, "MB", most=True),
     Target("CPU of an idle worker", ours("idle", "CPU of a worker"), 5, 5, "ms a second", most=True),

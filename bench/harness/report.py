@@ -64,10 +64,7 @@ def table(document: dict[str, Any], name: str) -> str:
         cells = []
         for system in systems:
             found = [r for r in rows if (r["workload"], r["variant"], r["unit"], r["system"]) == (workload, variant, unit, system)]
-            # a ratio is kept by variant: of one with several units it would be anybody's
-            several = len({r["unit"] for r in rows if (r["workload"], r["variant"]) == (workload, variant)}) > 1
-            ratio = None if several else over.get((workload, variant, system))
-            cells.append(_cell(found[0], ratio) if found else "")
+            cells.append(_cell(found[0], over.get((workload, variant, system))) if found else "")
         lines.append(f"| {workload} | {variant} | {unit} | " + " | ".join(cells) + " |")
     failures = [f"- {failure}" for failure in document.get("failures", [])]
     return "\n".join([*lines, *(["", "Not measured:", "", *failures] if failures else [])]) + "\n"

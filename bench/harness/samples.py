@@ -52,7 +52,14 @@ def results(taken: Sequence[Taken]) -> list[dict[str, Any]]:
 
 
 def ratios(taken: Sequence[Taken]) -> list[dict[str, Any]]:
-    """Ours over each other system, of the same round: what disturbed one has probably disturbed both."""
+    """Ours over each other system, of the same round: what disturbed one has probably disturbed both.
+
+    Raises: ValueError, when a variant has two units, of which it would keep one.
+    """
+    units: dict[tuple[str, str], str] = {}
+    for t in taken:
+        if units.setdefault((t.sample.workload, t.sample.variant), t.sample.unit) != t.sample.unit:
+            raise ValueError(f"{t.sample.workload}, {t.sample.variant} has two units: name what is measured in the variant")
     values = {(t.sample.workload, t.sample.variant, t.system, t.round): t.sample.value for t in taken}
     groups: dict[tuple[str, str, str], list[float]] = {}
     for (workload, variant, system, number), value in values.items():

@@ -23,10 +23,10 @@ def footprint(bed: Bed, *, tasks: int, workflows: int) -> Iterator[Sample]:
         spawned = _usage(bed)
         bed.drain(count)
         after = _usage(bed)
-        yield Sample("footprint", f"{what}, queued in bulk", "WAL bytes", (spawned[0] - wal) / count)
-        yield Sample("footprint", f"{what}, run", "WAL bytes", (after[0] - spawned[0]) / count)
-        yield Sample("footprint", f"{what}, run", "transactions", (after[1] - spawned[1]) / count)
-        yield Sample("footprint", f"{what}, queued and run", "bytes on disk", (after[2] - disk) / count)
+        yield Sample("footprint", f"{what}, queued in bulk: WAL", "bytes", (spawned[0] - wal) / count)
+        yield Sample("footprint", f"{what}, run: WAL", "bytes", (after[0] - spawned[0]) / count)
+        yield Sample("footprint", f"{what}, run: transactions", "count", (after[1] - spawned[1]) / count)
+        yield Sample("footprint", f"{what}, queued and run: disk", "bytes", (after[2] - disk) / count)
 
 
 def _usage(bed: Bed) -> tuple[int, int, int]:

@@ -1,4 +1,5 @@
-"""What worker_sync owes: each operation judged first, as the row stood under the locks, then all of them done, kind by kind."""
+"""What worker_sync owes: what stands alone is done at once; of the rest, each operation is judged first, as the row stands under the
+locks, then all of them are done, kind by kind."""
 
 from __future__ import annotations
 
@@ -17,12 +18,34 @@ class SyncedCalls(Calls):
 
     def sync(self, queue: str, worker: str, ops: list[Op], claim: tuple[int, int] | None, fresh: list[UUID]) -> tuple[list[Op], Any]:
         """(answers, claims). An op has op, task_id, epoch and what it needs; `claim` is (qty, lease)."""
-        answers = self._all_judged(queue, ops)
-        done = [(op, answer) for op, answer in zip(ops, answers, strict=True) if answer["status"] == "ok"]
+        alone = self._lone(queue, ops)
+        others = iter(self._all_judged(queue, [op for op in ops if op not in alone]))
+        answers = [{"status": "ok"} if op in alone else next(others) for op in ops]
+        self._finish([(op, answer) for op, answer in zip(ops, answers, strict=True) if op not in alone], queue, fresh)
+        claims = [] if claim is None else self.claim(queue, worker, claim[1], claim[0])
+        return answers, claims
+
+    def _lone(self, queue: str, ops: list[Op]) -> list[Op]:
+        """Steps and completions that are all their task has to say, and that nothing speaks against: recorded before all else."""
+        named = [op["task_id"] for op in ops]
+        lone = [
+            op
+            for kind in ("checkpoint", "complete")
+            for op in ops
+            if op["op"] == kind and named.count(op["task_id"]) == 1 and self._judged(queue, op)["status"] == "ok"
+        ]
+        for op in lone:
+            if op["op"] == "checkpoint":
+                self._recorded(queue, op, {}, [])
+        self._end(queue, [(op, {}) for op in lone])
+        return lone
+
+    def _finish(self, judged: list[tuple[Op, Op]], queue: str, fresh: list[UUID]) -> None:
+        done = [(op, answer) for op, answer in judged if answer["status"] == "ok"]
         for op, answer in done:
             if op["op"] in ("checkpoint", "spawn"):
                 self._recorded(queue, op, answer, fresh)
-        for answer in answers:
+        for _, answer in judged:
             if "as" in answer:
                 answer["child"] = answer.pop("as")["child"]
         for op, _ in done:
@@ -30,8 +53,6 @@ class SyncedCalls(Calls):
                 self.emit(queue, op["event"], op["payload"])
         self._all_awaited(done)
         self._end(queue, [(op, answer) for op, answer in done if answer["status"] == "ok"])
-        claims = [] if claim is None else self.claim(queue, worker, claim[1], claim[0])
-        return answers, claims
 
     def _all_judged(self, queue: str, ops: list[Op]) -> list[Op]:
         """What conflicts, and what ends the run, stops the later operations of its claim."""

@@ -52,7 +52,9 @@ class Grouped(Workers):
     def _model(self, queue: str, ops: list[Op], claim: tuple[int, int] | None, real: Any) -> Any:
         """The world's answer; children get the ids that the database gave them."""
         assert isinstance(real[0], list), f"the whole call was refused: {real}"
-        fresh = [UUID(a["child"]) for op, a in zip(ops, real[0], strict=True) if op["op"] == "spawn" and a["status"] == "ok"]
+        spawned = [a for op, a in zip(ops, real[0], strict=True) if op["op"] == "spawn" and a["status"] == "ok"]
+        assert all(a.get("child") for a in spawned), f"a child without an id: {spawned}"
+        fresh = [UUID(a["child"]) for a in spawned]
         answers, claims = self.world.sync(queue, "w9", ops, claim, fresh)
         return [{**a, "payload": a.get("payload")} if "outcome" in a else a for a in answers], claims
 

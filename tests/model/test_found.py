@@ -53,5 +53,19 @@ def test_a_failure_is_answered_as_it_ended_though_the_same_call_claims_the_task_
     assert [(c["attempt"], c["claim_epoch"]) for c in answer["claims"]] == [(2, 2)]
 
 
+def test_who_awaits_a_task_that_completes_in_the_same_call_need_not_sleep(db: Database) -> None:
+    """What stands alone is recorded before the rest is judged, whichever comes first in the call."""
+    prepare(db)
+    ends, awaits = _claimed(running(db)), _claimed(running(db))
+
+    answer = sync(db, [op("await_task", awaits, step="s", task=str(ends.task_id)), op("complete", ends, result="x")], Q)
+
+    assert statuses(answer) == ["ok", "ok"]
+    assert answer["ops"][0]["outcome"] == "ended"
+    assert answer["ops"][0]["payload"] == {"state": "completed", "result": "x", "error": None}
+    assert (state(db, awaits.task_id), state(db, ends.task_id)) == ("running", "completed")
+    assert not db.verify()
+
+
 def _claimed(task: Row) -> Claimed:
     return Claimed(task["task_id"], task["run_id"], task["claim_epoch"], task["attempt"])
