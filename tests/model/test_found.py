@@ -67,5 +67,16 @@ def test_who_awaits_a_task_that_completes_in_the_same_call_need_not_sleep(db: Da
     assert not db.verify()
 
 
+def test_a_step_whose_result_is_null_keeps_it_whatever_it_waits_for_now(db: Database) -> None:
+    """An answer once given stays: here a step's own, at a name under which changed code awaits a task."""
+    prepare(db)
+    other, task = _claimed(running(db)), _claimed(running(db))
+    sync(db, [op("complete", other, result="x"), op("checkpoint", task, step="s", state=None)], Q)
+
+    answer = sync(db, [op("await_task", task, step="s", task=str(other.task_id))], Q)
+
+    assert answer["ops"] == [{"n": 0, "status": "already", "outcome": "ended", "payload": None}]
+
+
 def _claimed(task: Row) -> Claimed:
     return Claimed(task["task_id"], task["run_id"], task["claim_epoch"], task["attempt"])

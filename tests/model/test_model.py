@@ -75,7 +75,7 @@ def _found(db: Database, name: str) -> str | None:
     """What the model says of this schema, or None. A move that nobody specified takes as long to come upon as all of them."""
     try:
         if LONG:
-            drive(db, Coverage(), examples=200 if name in mutations.TRANSITIONS else 60, steps=60, seed=SEED, shrink=False)
+            drive(db, Coverage(), examples=200 if name in mutations.TRANSITIONS else 120, steps=60, seed=SEED, shrink=False)
         else:
             drive(db, Coverage(), examples=5 * SHORT, steps=40, seed=None, shrink=False)
     except (AssertionError, Refused, psycopg.Error) as error:

@@ -18,8 +18,8 @@ UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}
 QUEUE = re.compile(r'"q\d+"')
 GONE = re.compile(r'"stale"|"TW201"')
 WOKEN = re.compile(r'"woken": \d+')
-PARENT = re.compile(r'^\["p"|^(?!.*"task_name").*"(task_id|workflow_run_id)": "p"')
-STATE_ALONE = re.compile(r'^.*("state": "\w+").*"task_name": "p".*$')
+RECORD = r'^\["{0}"|^(?!.*"task_name").*"(task_id|workflow_run_id)": "{0}"'
+STATE_ALONE = r'^.*("state": "\w+").*"task_name": "{0}".*$'
 ENDS = {"completed", "failed", "cancelled"}
 
 STATE = """
@@ -81,8 +81,9 @@ def excused(calls: dict[str, tuple[Actor, ...]], have: Any) -> Any:
     """The outcome without what need not be as in a serial order.
 
     How many an emission by worker_sync woke at once: it skips a task that is held, which the next claim wakes.
-    The way of an awaiting parent `p` that is cancelled: a child's end leaves a held parent's wake-up to the next claim, and finds it
-    over; in a serial order it was woken before, and could be claimed. Its state alone is compared.
+    The way of an awaiting task that is cancelled, the parent `p` or its child `t` that awaits a brother: the end of what it awaits leaves
+    the wake-up of one that is held to the next claim, which finds it over; in a serial order it was woken before, and could be claimed.
+    Its state alone is compared.
 
     worker_sync reads its queue before it waits for a drop_queue that is at work, and its tasks after it. It answers that they are
     stale (TW201 when it is strict); one that comes later is told that there is no queue (42P01). Either says: stop, the claim is gone.
@@ -91,9 +92,9 @@ def excused(calls: dict[str, tuple[Actor, ...]], have: Any) -> Any:
     names = {a.name for does in calls.values() for a in does}
     if any(name.startswith("sync_emit") for name in names):
         rows = {**rows, "log": [WOKEN.sub("", row) for row in rows["log"]]}
-    if "cancel_parent" in names:
-        rows = {table: sorted(STATE_ALONE.sub(r"\1", r) for r in found if not PARENT.search(r)) for table, found in rows.items()}
-        have = ({who: [_without_parent(answer) for answer in given] for who, given in have[0].items()}, rows)
+    for task in ("p", "t") if {"cancel_parent", "sync_await_task"} <= names else ("p",) if "cancel_parent" in names else ():
+        rows = _by_its_state(task, rows)
+        have = ({who: [_without(task, answer) for answer in given] for who, given in have[0].items()}, rows)
     if "drop_queue" not in names:
         return have[0], rows
     answers = {
@@ -103,9 +104,14 @@ def excused(calls: dict[str, tuple[Actor, ...]], have: Any) -> Any:
     return answers, rows
 
 
-def _without_parent(answer: str) -> str:
+def _by_its_state(task: str, rows: dict[str, list[str]]) -> dict[str, list[str]]:
+    record, state = re.compile(RECORD.format(task)), re.compile(STATE_ALONE.format(task))
+    return {table: sorted(state.sub(r"\1", row) for row in found if not record.search(row)) for table, found in rows.items()}
+
+
+def _without(task: str, answer: str) -> str:
     rows = json.loads(answer)
-    kept = [row for row in rows if not (isinstance(row, dict) and row.get("task_name") == "p")] if isinstance(rows, list) else rows
+    kept = [row for row in rows if not (isinstance(row, dict) and row.get("task_name") == task)] if isinstance(rows, list) else rows
     return json.dumps(kept, sort_keys=True)
 
 

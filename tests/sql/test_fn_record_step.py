@@ -44,6 +44,14 @@ def test_it_writes_what_worker_sync_writes(db: Database, task: Task) -> None:
     assert one == other
 
 
+@pytest.mark.parametrize("state", ["null", 1])
+def test_what_was_recorded_and_not_answered_is_there_already(db: Database, task: Task, state: Any) -> None:
+    recorded = db.one("select absurd.record_step(%s, %s, %s, 's', %s::jsonb)", Q, task.task_id, task.epoch, str(state))
+    assert recorded
+
+    assert statuses(sync(db, [op("checkpoint", task, step="s", state=None if state == "null" else state)])) == ["already"]
+
+
 def test_a_step_that_has_a_value_keeps_it(db: Database, task: Task) -> None:
     assert record(db, task, "s", 1)
 

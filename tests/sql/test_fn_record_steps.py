@@ -59,10 +59,18 @@ def test_it_writes_what_worker_sync_writes(db: Database, tasks: list[Task]) -> N
     rows = [
         row[0]
         for row in db.rows(
-            "select to_jsonb(c) - 'checkpoint_name' - 'updated_at' from absurd.checkpoint c order by checkpoint_name, task_id"
+            "select to_jsonb(c) - 'checkpoint_name' - 'updated_at' || jsonb_build_object('null', c.state is null)"
+            " from absurd.checkpoint c order by checkpoint_name, task_id"
         )
     ]
     assert rows[:3] == rows[3:]
+
+
+@pytest.mark.parametrize("state", [None, 1])
+def test_what_was_recorded_and_not_answered_is_there_already(db: Database, tasks: list[Task], state: Any) -> None:
+    assert record(db, tasks, steps=["s"] * 3, states=[state] * 3)
+
+    assert statuses(sync(db, [op("checkpoint", task, step="s", state=state) for task in tasks])) == ["already"] * 3
 
 
 def test_names_come_as_they_are(db: Database, tasks: list[Task]) -> None:

@@ -12,7 +12,8 @@ begin
   v_ops := array(
     select absurd._sync_awaited(
              o, case when w.outcome is not null and c.task_id is not null then 'already' else o.status end,
-             coalesce(w.outcome, o.outcome), case when w.outcome in ('event', 'ended') then coalesce(c.state, e.payload, a.payload) end)
+             coalesce(w.outcome, o.outcome), case when w.outcome in ('event', 'ended') then
+               case when c.task_id is not null then c.state else coalesce(e.payload, a.payload) end end)
     from unnest(p_ops) o
     left join absurd.task t on o.op in ('await', 'await_task') and o.status = 'ok' and t.task_id = o.task_id
     left join absurd.checkpoint c on c.task_id = t.task_id and c.checkpoint_name = o.step
