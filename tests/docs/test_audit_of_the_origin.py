@@ -169,7 +169,8 @@ def _(db: Database) -> None:
 @says(10, "In SQL one function calls it")
 def _(db: Database) -> None:
     assert callers("fail_run") == {"_recover"}
-    assert callers("_recover") == {"claim_task"}
+    assert callers("_recover") == {"_sweep"}
+    assert callers("_sweep") == {"claim_task"}
 
 
 @says(11, "`claim_task` is called by")
