@@ -6,6 +6,8 @@ import json
 from pathlib import Path
 from typing import Any
 
+from harness.samples import OURS
+
 RESULTS = Path(__file__).parent.parent / "results"
 _NUMBERS = {name: {"type": "number"} for name in ("median", "min", "max")}
 _TEXTS = {name: {"type": "string", "minLength": 1} for name in ("workload", "variant")}
@@ -44,13 +46,20 @@ def write(document: dict[str, Any], name: str, folder: Path = RESULTS) -> Path:
 
 
 def again(document: dict[str, Any], name: str, folder: Path = RESULTS) -> dict[str, Any]:
-    """The document that is there, with the numbers of what was measured again; its machine stays, as do all other workloads."""
+    """The document that is there, with the numbers of what was measured again; its machine stays, as does all else.
+
+    A ratio of which one side alone was measured again is left out: its two numbers are no longer of one round.
+    """
     before: dict[str, Any] = json.loads((folder / f"{name}.json").read_text())
-    measured = {row["workload"] for row in document["results"]}
-    for part in ("results", "ratios"):
-        before[part] = [row for row in before[part] if row["workload"] not in measured] + document[part]
-    before["failures"] += document["failures"]
-    return before
+    measured = {(row["workload"], row["variant"], row["system"]) for row in document["results"]}
+    kept = [row for row in before["results"] if (row["workload"], row["variant"], row["system"]) not in measured]
+    ratios = [
+        row
+        for row in before["ratios"]
+        if not measured & {(row["workload"], row["variant"], OURS), (row["workload"], row["variant"], row["ours_over"])}
+    ]
+    failures = before["failures"] + document["failures"]
+    return {**before, "results": kept + document["results"], "ratios": ratios + document["ratios"], "failures": failures}
 
 
 def table(document: dict[str, Any], name: str) -> str:
