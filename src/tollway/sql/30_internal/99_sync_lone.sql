@@ -90,8 +90,6 @@ as $$
 declare
   v_ids    uuid[];
   v_epochs bigint[];
-  v_held   uuid[];
-  v_claims bigint[];
 begin
   select count(*) filter (where o.op = 'checkpoint' and o.status is null), count(*) filter (where o.op = 'complete' and o.status is null),
          array_agg(o.task_id), array_agg(o.epoch)
@@ -100,14 +98,30 @@ begin
   if steps + ends < cardinality(p_ops) then
     return;
   end if;
-  select array_agg(h.task_id), array_agg(h.claim_epoch), array_agg(h.attempt) into v_held, v_claims, attempts
+  attempts := absurd._held_attempts(p_queue_name, v_ids, v_epochs);
+end
+$$;
+
+-- _held_attempts: lock these tasks' rows, which are named in their order and once each, and give their attempts; null, unless all of
+-- them run under these epochs and nobody else has them locked.
+create or replace function absurd._held_attempts(p_queue_name text, p_tasks uuid[], p_epochs bigint[]) returns integer[]
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  v_held     uuid[];
+  v_epochs   bigint[];
+  v_attempts integer[];
+begin
+  select array_agg(h.task_id), array_agg(h.claim_epoch), array_agg(h.attempt) into v_held, v_epochs, v_attempts
   from (select t.task_id, t.claim_epoch, t.attempt from absurd.task t
-        -- not "=", and skip locked: as above
-        where t.task_id = any (v_ids) and (t.queue_name, t.state) is not distinct from (p_queue_name, 'running')
+        -- not "=": no index but the primary key may serve, whatever the statistics say
+        where t.task_id = any (p_tasks) and (t.queue_name, t.state) is not distinct from (p_queue_name, 'running')
         order by t.task_id for no key update skip locked) h;
-  if v_held is distinct from v_ids or v_claims <> v_epochs then
-    attempts := null;
+  if v_held is distinct from p_tasks or v_epochs <> p_epochs then
+    return null;
   end if;
+  return v_attempts;
 end
 $$;
 

@@ -22,8 +22,6 @@ set plan_cache_mode = force_generic_plan
 as $$
 declare
   v_number   integer := cardinality(p_task_ids);
-  v_held     uuid[];
-  v_epochs   bigint[];
   v_attempts integer[];
   v_recorded integer;
 begin
@@ -31,18 +29,14 @@ begin
       and v_number = case jsonb_typeof(p_states) when 'array' then jsonb_array_length(p_states) end) is not true then
     return false;
   end if;
-  select array_agg(h.task_id), array_agg(h.claim_epoch), array_agg(h.attempt) into v_held, v_epochs, v_attempts
-  from (select t.task_id, t.claim_epoch, t.attempt from absurd.task t
-        -- not "=": no index but the primary key may serve, whatever the statistics say
-        where t.task_id = any (p_task_ids) and (t.queue_name, t.state) is not distinct from (p_queue_name, 'running')
-        order by t.task_id for no key update skip locked) h;
-  if v_held is distinct from p_task_ids or v_epochs <> p_claim_epochs then
+  v_attempts := absurd._held_attempts(p_queue_name, p_task_ids, p_claim_epochs);
+  if v_attempts is null then
     return false;
   end if;
   -- in the next statement, whose snapshot has what was committed before the locks
   insert into absurd.checkpoint (task_id, checkpoint_name, queue_name, state, attempt, claim_epoch, updated_at, duration_ms)
   select s.task_id, s.step_name, p_queue_name, s.state, s.attempt, s.epoch, absurd.current_time(), s.duration_ms
-  from rows from (unnest(p_task_ids, v_epochs, v_attempts, p_step_names, p_durations_ms), jsonb_array_elements(p_states))
+  from rows from (unnest(p_task_ids, p_claim_epochs, v_attempts, p_step_names, p_durations_ms), jsonb_array_elements(p_states))
        s(task_id, epoch, attempt, step_name, duration_ms, state)
   -- what is this small is neither too large nor nested too deep for any queue
   where octet_length(s.step_name) between 1 and 255 and pg_column_size(s.state) < 512
