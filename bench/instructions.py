@@ -55,8 +55,6 @@ MIXED = f"""case i % @ when 0 then {OPERATION % '"fail", "reason": {"message": "
     else {STEP} || ', ' || {END.replace("2 * i", "2 * i + 1")} end"""
 NEXT = ["create sequence call", "create index on request (call)", "vacuum analyze request"]
 SAY = "select absurd.worker_sync((select wire from request where call = (select nextval('call') - 1))::jsonb)"
-
-
 # The same steps in arrays, as record_steps takes them.
 STEPS = """create table request as select g - 1 as call, format('{%s}', string_agg(task_id::text, ',' order by task_id))::uuid[] as ids
     from (select (row_number() over (order by task_id) - 1) / @ + 1 as g, task_id from absurd.task) t group by 1"""
@@ -69,10 +67,10 @@ def of(text: str, number: int) -> str:
     return text.replace("@", str(number))
 
 
-def saying(operation: str, tasks: int, calls: int) -> tuple[int, list[str], str]:
-    """A call whose request has an operation for each of so many tasks."""
-    before = [of(text, (WARM + calls) * tasks) for text in RUNNING] + [of(REQUESTS % operation, tasks)]
-    return calls, [*before, *NEXT], SAY
+def requesting(requests: str, say: str, tasks: int, calls: int) -> tuple[int, list[str], str]:
+    """A call about so many tasks, each of which takes the next of the requests made ready."""
+    running = [of(text, (WARM + calls) * tasks) for text in RUNNING]
+    return calls, [*running, of(requests, tasks), *NEXT], of(say, tasks)
 
 
 CALLS: dict[str, tuple[int, list[str], str]] = {
@@ -83,10 +81,10 @@ CALLS: dict[str, tuple[int, list[str], str]] = {
     "claim one": (30, [of(BULK, 80)], of(CLAIM, 1)),
     "claim 200": (4, [of(BULK, 5000), "vacuum analyze absurd.task"], of(CLAIM, 200)),
     "complete one": (30, [of(BULK, 80), "select count(*) from absurd.claim_task('q', 'w', 600, 80)"], COMPLETE),
-    "ten mixed": saying(MIXED, 6, 30),
-    "step 200": saying(STEP, 200, 5),
-    "complete 200": saying(END, 200, 5),
-    "200 steps recorded": (5, [*saying(STEP, 200, 5)[1][:3], of(STEPS, 200), *NEXT], of(RECORD, 200)),
+    "ten mixed": requesting(REQUESTS % MIXED, SAY, 6, 30),
+    "step 200": requesting(REQUESTS % STEP, SAY, 200, 5),
+    "complete 200": requesting(REQUESTS % END, SAY, 200, 5),
+    "200 steps recorded": requesting(STEPS, RECORD, 200, 5),
 }
 
 

@@ -103,7 +103,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--only", nargs="+", help="workloads of the plan, by name")
     parser.add_argument("--systems", nargs="+", help="instead of the plan's")
     parser.add_argument("--scale", type=float, default=1.0, help="of all counts; below 1 for a trial, whose numbers mean nothing")
-    parser.add_argument("--again", action="store_true", help="replace these workloads' numbers in the file; all others stay")
+    parser.add_argument(
+        "--again", action="store_true", help="replace these systems' numbers of these workloads in the file; all others stay"
+    )
     parser.add_argument("--rounds", type=int, help="instead of the plan's")
     parser.add_argument("--name", help="of the files that are written; default the plan's")
     parser.add_argument("--folder", type=Path, default=report.RESULTS)
