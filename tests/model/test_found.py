@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import pytest
+
 from fixtures.database import Database
 from races.schedule import Task as Claimed
 from races.schedule import op, statuses, sync
-from sql.helpers import Q, Row, at, claim, prepare, running, spawn, state
+from sql.helpers import Q, Row, at, claim, prepare, run, running, spawn, state
 
 
 def test_a_sweep_survives_a_parent_and_its_child_whose_leases_ended_together(db: Database) -> None:
@@ -76,6 +78,30 @@ def test_a_step_whose_result_is_null_keeps_it_whatever_it_waits_for_now(db: Data
     answer = sync(db, [op("await_task", task, step="s", task=str(other.task_id))], Q)
 
     assert answer["ops"] == [{"n": 0, "status": "already", "outcome": "ended", "payload": None}]
+
+
+@pytest.mark.parametrize(
+    ("kind", "end", "field", "kept"),
+    [
+        ("complete", "select absurd.complete_run(%s, %s, 'null')", "result", "completed"),
+        ("fail", "select absurd.fail_run(%s, %s, 'null', null)", "reason", "failed"),
+    ],
+)
+def test_an_end_whose_value_is_null_is_the_same_end_by_either_way(db: Database, kind: str, end: str, field: str, kept: str) -> None:
+    """A run that ended with null through one function and is ended again, so, through the other: its answer may have been lost."""
+    prepare(db)
+    first, second = running(db, max_attempts=1), running(db, max_attempts=1)
+    by_sync = [op(kind, _claimed(task), **{field: None}) for task in (first, second)]
+
+    sync(db, by_sync[:1], Q)
+    run(db, end, Q, second["run_id"])
+    kinds = run(db, "select distinct jsonb_typeof(coalesce(result, failure_reason)) as kind from absurd.run where state = %s", kept)
+    again = sync(db, by_sync[1:], Q)
+    if kind == "complete":  # a failure by fail_run is refused when it is said twice
+        run(db, end, Q, first["run_id"])
+
+    assert (kinds, statuses(again)) == ([{"kind": "null"}], ["already"])
+    assert not db.verify()
 
 
 def _claimed(task: Row) -> Claimed:

@@ -20,6 +20,7 @@ from uuid import UUID, uuid4
 import orjson
 import psycopg
 
+from tollway.worker.collection import spared
 from tollway.worker.connection import LOST, Link, first_line
 from tollway.worker.group_commit import GroupCommit
 from tollway.worker.hooks import register_hooks
@@ -82,7 +83,10 @@ class Worker:
     # -- from outside -------------------------------------------------------------------------------------------
 
     async def run(self, *, signals: bool = False) -> None:
-        """Work until `drain` is called; with `options.once`, until the queue has nothing due."""
+        """Work until `drain` is called; with `options.once`, until the queue has nothing due.
+
+        `signals`: the process is this worker's own. SIGTERM and SIGINT drain it, and what is alive now is left out of garbage collections.
+        """
         loop = asyncio.get_running_loop()
         self._leases.start(loop)
         sender = asyncio.create_task(self._commit.run(), name="tollway group commit")
@@ -98,7 +102,7 @@ class Worker:
         )
         try:
             if signals:
-                with Signals(self):
+                with Signals(self), spared():
                     await self._work(sender)
             else:
                 await self._work(sender)

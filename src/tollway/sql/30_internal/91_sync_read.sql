@@ -66,9 +66,9 @@ begin
          lateral (select case when s.given > 3e9 then 3e9 when s.given < 0 then 0 else s.given end as seconds) d,
          lateral (select
                  row(r.n, r.op, r.task_id, r.epoch, r.step, r.event, r.task,
-                 -- null is a value like any other: read as SQL's null it would differ from the one that record_step keeps
-                 case r.op when 'checkpoint' then coalesce(r.state, 'null') when 'complete' then r.result when 'fail' then r.reason
-                           when 'emit' then coalesce(r.payload, 'null') when 'spawn' then coalesce(r.params, 'null') end,
+                 -- null is a value like any other: read as SQL's null it would differ from what the other functions keep of it
+                 coalesce(case r.op when 'checkpoint' then r.state when 'complete' then r.result when 'fail' then r.reason
+                                    when 'emit' then r.payload when 'spawn' then r.params end, 'null'),
                  case r.op when 'spawn' then jsonb_build_object(
                    'queue', coalesce(r.queue, p_queue.queue_name), 'task_name', r.task_name, 'options', r.options) end,
                  coalesce(r.until, r.retry_at, v_now + d.seconds * interval '1 second'), coalesce(r.retryable, true), r.duration_ms,
