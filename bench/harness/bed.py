@@ -107,6 +107,10 @@ class Bed:
                     self.check("tasks failed or tried twice", self.one(self.system.failed), 0)
             time.sleep(LOOK_EVERY)
 
+    def commits_per_second(self) -> float:
+        """Of the machine, now, on one connection."""
+        return self._server.commits_per_second(1.0)
+
     # -- checking -----------------------------------------------------------------------------------------------
 
     def check(self, what: str, found: Any, expected: Any) -> None:

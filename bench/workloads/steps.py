@@ -18,3 +18,5 @@ def steps(bed: Bed, *, workflows: int, each: int = 10, kind: str = "steps", work
     bed.check_results(kind, count, str(steps_of(each)))
     variant = f"one worker, concurrency {CONCURRENCY}" if workflows > 1 else f"one workflow of {each} steps"
     yield Sample(workload, variant, "per second", count * each / seconds)
+    if workflows == 1:  # what bounds it, of the same minute
+        yield Sample(workload, "one connection's commits, right after it", "per second", bed.commits_per_second())

@@ -12,11 +12,12 @@ import pytest
 
 from tollway.embedded import EmbeddedPostgres
 from tollway.schema import install
+from tollway.worker.group_commit import APART_FROM
 from tollway.workflow import Context, Tollway
 from worker.harness import Database, eventually, run, working
 
 
-@pytest.mark.parametrize("purpose", ["worker", "listen", "heartbeat"])
+@pytest.mark.parametrize("purpose", ["worker", "worker claims", "listen", "heartbeat"])
 def test_r23_a_worker_reconnects(app: Tollway, look: Database, purpose: str) -> None:
     gate: list[asyncio.Event] = []
 
@@ -29,7 +30,7 @@ def test_r23_a_worker_reconnects(app: Tollway, look: Database, purpose: str) -> 
     async def scenario() -> None:
         gate.append(asyncio.Event())
         first = await app.start(waits)
-        async with working(app, lease=1):
+        async with working(app, lease=1, concurrency=APART_FROM):
 
             async def killed() -> int:
                 return look.kill_backends(purpose)

@@ -10,6 +10,7 @@ import pytest
 from tollway.worker.answers import OK
 from tollway.worker.connection import Link
 from tollway.worker.group_commit import SPLIT_ABOVE, GroupCommit, Unit
+from tollway.worker.line import Line
 from worker.harness import run
 
 STEPS = 4
@@ -20,7 +21,7 @@ class Recorder(GroupCommit):
 
     def __init__(self) -> None:
         super().__init__(
-            Link("", "nobody"),
+            Line(Link("", "nobody")),
             queue="q",
             worker="w",
             instance=uuid4(),
@@ -32,7 +33,7 @@ class Recorder(GroupCommit):
         )
         self.carried: list[list[str]] = []
 
-    async def _call(self, units: list[Unit], quantity: int) -> None:
+    async def _call(self, line: Line, units: list[Unit], quantity: int) -> None:
         self.carried.append([unit.task_id for unit in units])
         await asyncio.sleep(0)  # the database takes its time: those answered before hand over their next step
         await asyncio.sleep(0)

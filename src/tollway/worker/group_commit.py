@@ -1,7 +1,7 @@
 """Group commit: one `worker_sync` call in flight, carrying all that gathered during the call before it.
 
 There is no timer. An operation that finds the line free goes out at once; under load, calls grow by themselves, and
-one transaction pays for hundreds of steps.
+one transaction pays for hundreds of steps. A claim goes with them; when they are many, on a line of its own beside them.
 """
 
 from __future__ import annotations
@@ -15,20 +15,22 @@ from typing import Any
 from uuid import UUID
 
 import orjson
-from psycopg import AsyncConnection, AsyncCursor
 from psycopg import Error as DatabaseError
 
 from tollway.errors import InvalidOption
 from tollway.worker import shortest_way
 from tollway.worker.answers import BUSY, OK, SKIPPED, failure_of
 from tollway.worker.backoff import Backoff
-from tollway.worker.connection import LOST, TRANSIENT, Link, first_line
+from tollway.worker.connection import LOST, TRANSIENT, first_line
+from tollway.worker.line import Line
 from tollway.workflow.operations import Answer, Operation
 
 log = logging.getLogger("tollway.worker")
 
 MOST_OPERATIONS = 1000
 """In one call, so that its transaction and its row locks stay short."""
+APART_FROM = 25
+"""Units. A claim rides in the call of fewer. Beside so many, or alone, it goes on a line of its own: at the same time."""
 SPLIT_ABOVE = 50
 """Units. When more are under way, and nothing is to be claimed, a call carries at most half of them: tasks that would all wait for one
 call take turns, one half goes on while the other is recorded. Of fewer, a second call costs more than it saves."""
@@ -61,8 +63,9 @@ class GroupCommit:
 
     def __init__(
         self,
-        link: Link,
+        line: Line,
         *,
+        claims_apart: Line | None = None,
         queue: str,
         worker: str,
         instance: UUID,
@@ -72,7 +75,10 @@ class GroupCommit:
         wanted: Callable[[], int],
         claimed: Callable[[list[dict[str, Any]], bool, float | None], None],
     ) -> None:
-        self._link = link
+        self._line = line
+        self._claims_line = claims_apart
+        self._claiming: asyncio.Task[None] | None = None
+        """A claim under way on its own line."""
         self._queue = queue
         self._envelope = {"queue": queue, "worker": worker, "instance": str(instance), "version": version, "brief": True}
         self._lease = lease
@@ -89,7 +95,6 @@ class GroupCommit:
         self._retries: set[asyncio.TimerHandle] = set()
         self._closing = False
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._cursor: AsyncCursor[Any] | None = None
 
     def submit(self, task_id: str, epoch: int, operations: tuple[Operation, ...]) -> asyncio.Future[Answer]:
         """Hand over operations that apply together; the future has the last one's answer, or raises what refused it."""
@@ -118,18 +123,37 @@ class GroupCommit:
     async def run(self) -> None:
         """Send until closed and empty."""
         self._loop = asyncio.get_running_loop()
-        while True:
-            await self._work.wait()
-            self._work.clear()
-            quantity = self._wanted() if self._claim_due else 0
-            units = self._take(split=not quantity)
-            self._claim_due = False
-            if units or quantity > 0:
-                await self._call(units, quantity)
-            if self._gathered:
-                self._work.set()
-            elif self._closing and not self._retries:
-                return
+        if self._claims_line is not None:
+            await self._line.open()  # the first operation, and who counts workers, need not wait for one
+        try:
+            while not (self._closing and not self._gathered and not self._retries and self._claiming is None):
+                await self._work.wait()
+                self._work.clear()
+                if self._claiming is not None and self._claiming.done():
+                    self._claiming.result()  # raises a defect, which ends this too
+                    self._claiming = None
+                quantity = self._quantity()
+                units = self._take(split=not quantity)
+                if units or quantity > 0:
+                    await self._call(self._line, units, quantity)
+                if self._gathered:
+                    self._work.set()
+        finally:
+            if self._claiming is not None:
+                self._claiming.cancel()
+                await asyncio.wait({self._claiming})
+
+    def _quantity(self) -> int:
+        """How many tasks the next call is to claim beside what it carries; a claim that is not to wait for it begins on its own line."""
+        if not self._claim_due or self._claiming is not None:
+            return 0
+        self._claim_due = False
+        quantity = self._wanted()
+        if quantity > 0 and self._claims_line is not None and not 0 < len(self._gathered) < APART_FROM:
+            self._claiming = asyncio.create_task(self._call(self._claims_line, [], quantity), name="tollway claim")
+            self._claiming.add_done_callback(lambda _: self._work.set())
+            return 0
+        return quantity
 
     def close(self) -> None:
         """End `run` once everything handed over is answered."""
@@ -151,9 +175,9 @@ class GroupCommit:
         self._carried = len(units)
         return units
 
-    async def _call(self, units: list[Unit], quantity: int) -> None:
+    async def _call(self, line: Line, units: list[Unit], quantity: int) -> None:
         try:
-            answer = await self._send(units, quantity)
+            answer = await self._send(line, units, quantity)
         except DatabaseError as error:
             await self._isolate(units, quantity, error)
             return
@@ -164,8 +188,11 @@ class GroupCommit:
                 claim["now"] = answer["now"]
             self._claimed(answer["claims"], bool(answer["more"]), _seconds_until(answer))
 
-    async def _send(self, units: list[Unit], quantity: int) -> dict[str, Any]:
-        """Send one request until it is answered. Raises: the database's error, if the request itself is refused."""
+    async def _send(self, line: Line, units: list[Unit], quantity: int) -> dict[str, Any]:
+        """Send one request until it is answered, on another line if this one is lost.
+
+        Raises: the database's error, if the request itself is refused.
+        """
         if not quantity and await self._recorded(units):
             return {"ops": []}
         self._calls += 1
@@ -175,24 +202,22 @@ class GroupCommit:
         wire = orjson.dumps(request).decode()
         backoff = Backoff(0.02, 2.0)
         while True:
-            connection = await self._link.connection()
             try:
-                cursor = await self._cursor_on(connection).execute(QUERY, (wire,))
-                row = await cursor.fetchone()
+                answered = await line.ask(QUERY, (wire,), patient=line is self._line)
             except TRANSIENT as error:
-                log.warning("call %d was rolled back (%s); sent again", self._calls, first_line(error))
+                log.warning("call %d was rolled back (%s); sent again", request["call"], first_line(error))
                 await asyncio.sleep(backoff.next())
             except LOST as error:
                 # Whether it committed is unknown. The number and `resend` let the database answer as it did then.
-                log.warning("connection lost (%s); call %d is sent again", first_line(error), self._calls)
-                await self._link.close()
+                log.warning("connection lost (%s); call %d is sent again", first_line(error), request["call"])
+                await line.close()
+                line = self._line
                 if request["resend"]:
                     await asyncio.sleep(backoff.next())
                 request["resend"] = True
                 wire = orjson.dumps(request).decode()
             else:
-                assert row is not None
-                answer: dict[str, Any] = orjson.loads(row[0])
+                answer: dict[str, Any] = orjson.loads(answered)
                 return answer
 
     async def _recorded(self, units: list[Unit]) -> bool:
@@ -201,17 +226,9 @@ class GroupCommit:
         if shortest is None:
             return False
         try:
-            connection = await self._link.try_connection()
-            cursor = await self._cursor_on(connection).execute(*shortest)
-            return await cursor.fetchone() == (True,)
+            return await self._line.ask(*shortest, patient=False) is True
         except (*LOST, DatabaseError):
             return False  # if they were recorded all the same, worker_sync answers that they were there already
-
-    def _cursor_on(self, connection: AsyncConnection[Any]) -> AsyncCursor[Any]:
-        """Used again for each call, as there is one in flight: to make a cursor costs a fifth of a call."""
-        if self._cursor is None or self._cursor.connection is not connection:
-            self._cursor = connection.cursor()
-        return self._cursor
 
     async def _isolate(self, units: list[Unit], quantity: int, error: DatabaseError) -> None:
         """The whole request was refused: find whose fault it is, so that it costs nobody else."""
@@ -223,7 +240,7 @@ class GroupCommit:
         else:
             log.warning("a call with %d operations was refused (%s); sent one by one", len(units), first_line(error))
             for unit in units:
-                await self._call([unit], 0)
+                await self._call(self._line, [unit], 0)
         if units and quantity:
             self.claim_soon()
 

@@ -1,6 +1,6 @@
 """The worker: many tasks at once, and a slot that becomes free is filled at once.
 
-claims  <- GroupCommit (one connection, one call in flight)  <- operations of all runs
+claims  <- GroupCommit (a connection with one call in flight, and one for claims where many tasks run)  <- operations of all runs
 Leases  (own thread and connection) keeps the claims alive, and says which were lost
 Wakeup  (own connection) says when to look for work while there was none
 Upkeep  (a connection an hour) has the log's partitions made ahead
@@ -22,9 +22,10 @@ import psycopg
 
 from tollway.worker.collection import spared
 from tollway.worker.connection import LOST, Link, first_line
-from tollway.worker.group_commit import GroupCommit
+from tollway.worker.group_commit import APART_FROM, GroupCommit
 from tollway.worker.hooks import register_hooks
 from tollway.worker.lease import Held, Leases
+from tollway.worker.line import Line
 from tollway.worker.options import WorkerOptions
 from tollway.worker.orchestrator import Claim, Orchestrator
 from tollway.worker.shutdown import Signals
@@ -55,8 +56,10 @@ class Worker:
         self.name = options.name or f"{socket.gethostname()}:{os.getpid()}"
         self._registry = registry
         self._link = Link(dsn, "worker")
+        self._claims_link = Link(dsn, "worker claims")
         self._commit = GroupCommit(
-            self._link,
+            Line(self._link),
+            claims_apart=Line(self._claims_link) if options.concurrency >= APART_FROM else None,
             queue=options.queue,
             worker=self.name,
             instance=self.instance,
@@ -297,6 +300,7 @@ class Worker:
             run.drop()
         self._leases.stop()
         await self._link.close()
+        await self._claims_link.close()
         await self._services.business.close()
         self._executor.shutdown(wait=False, cancel_futures=True)
         log.info("worker %s stopped", self.name)

@@ -23,6 +23,7 @@ from tollway.testing.resume.recorder import Execution, Recorder
 from tollway.worker import Worker, WorkerOptions
 from tollway.worker.answers import ALREADY, OK
 from tollway.worker.group_commit import GroupCommit, Unit
+from tollway.worker.line import Line
 from tollway.workflow.business import Business
 from tollway.workflow.definition import Registry
 from tollway.workflow.services import Services
@@ -101,14 +102,14 @@ class MortalCommit(GroupCommit):
     def _take(self, *, split: bool) -> list[Unit]:  # noqa: ARG002
         return [self._gathered.popleft()] if self._gathered else []
 
-    async def _send(self, units: list[Unit], quantity: int) -> dict[str, Any]:
+    async def _send(self, line: Line, units: list[Unit], quantity: int) -> dict[str, Any]:
         if self.fuse.blown:
             await _freeze(self.fuse)
         recorder = self.fuse.recorder
         said = [(recorder.paths.of(unit.task_id), what_of(unit.operations)) for unit in units]  # one, or none
         if not all(self.fuse.sending(*point) for point in said):
             await _freeze(self.fuse)
-        answer = await super()._send(units, quantity)
+        answer = await super()._send(line, units, quantity)
         statuses = dict.fromkeys(range(sum(len(unit.operations) for unit in units)), OK)  # which a brief answer leaves out
         statuses |= {one["n"]: one["status"] for one in answer["ops"]}
         if statuses and all(status in (OK, ALREADY) for status in statuses.values()):
@@ -220,7 +221,7 @@ class MortalWorker(Worker):
     def __init__(self, registry: Registry, dsn: str, options: WorkerOptions, fuse: Fuse) -> None:
         super().__init__(registry, dsn, options)
         commit = MortalCommit(
-            self._link,
+            Line(self._link),
             queue=options.queue,
             worker=self.name,
             instance=self.instance,

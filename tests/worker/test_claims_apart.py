@@ -1,0 +1,181 @@
+"""Beside many operations a claim has a line of its own, and neither waits for the other."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+from uuid import uuid4
+
+import orjson
+import psycopg
+import pytest
+
+from tollway.worker import Worker, WorkerOptions
+from tollway.worker.connection import Link
+from tollway.worker.group_commit import APART_FROM, GroupCommit
+from tollway.worker.line import Line
+from tollway.workflow import Tollway
+from worker.harness import run
+
+Call = tuple[str, int, Any]
+ANSWER = {"ops": [], "claims": [], "more": False, "marks": None, "now": "2026-01-01T00:00:00+00:00"}
+
+
+class Scripted(Line):
+    """Answers without a database, when it is let go on; keeps what it was asked."""
+
+    def __init__(self, name: str, calls: list[Call]) -> None:
+        super().__init__(Link("", "nobody"))
+        self.name = name
+        self.calls = calls
+        self.free = asyncio.Event()
+        self.breaks = False
+
+    async def ask(self, query: str, values: tuple[Any, ...], *, patient: bool = True) -> Any:
+        request = orjson.loads(values[0])
+        claim = request["claim"] and request["claim"]["qty"]
+        self.calls.append((self.name, len(request["ops"]), ("again " if request["resend"] else "") + f"claim {claim}" if claim else None))
+        await self.free.wait()
+        if self.breaks:
+            raise psycopg.OperationalError("gone")
+        return orjson.dumps(ANSWER).decode()
+
+    async def open(self) -> None:
+        """There is nothing to connect to."""
+
+
+class Bench:
+    """A group commit on two scripted lines."""
+
+    def __init__(self, claimed: Callable[..., None] = lambda *_: None) -> None:
+        self.calls: list[Call] = []
+        self.line, self.apart = Scripted("first", self.calls), Scripted("claims", self.calls)
+        self.commit = GroupCommit(
+            self.line,
+            claims_apart=self.apart,
+            queue="q",
+            worker="w",
+            instance=uuid4(),
+            version=None,
+            lease=60,
+            remember=True,
+            wanted=lambda: 7,
+            claimed=claimed,
+        )
+        self.number = 0
+
+    def say(self, number: int) -> list[asyncio.Future[Any]]:
+        """Of so many tasks an operation each."""
+        first, self.number = self.number, self.number + number
+        return [self.commit.submit(str(first + n), 1, ({"op": "release"},)) for n in range(number)]
+
+    async def until(self, calls: int) -> None:
+        while len(self.calls) < calls:
+            await asyncio.sleep(0)
+
+
+@pytest.mark.parametrize(
+    ("operations", "expected"),
+    [
+        (0, [("claims", 0, "claim 7")]),
+        (1, [("first", 1, "claim 7")]),
+        (APART_FROM - 1, [("first", APART_FROM - 1, "claim 7")]),
+        (APART_FROM, [("first", APART_FROM, None), ("claims", 0, "claim 7")]),
+    ],
+)
+def test_a_claim_rides_in_the_call_of_a_few_operations(operations: int, expected: list[Call]) -> None:
+    async def scenario() -> None:
+        bench = Bench()
+        said = bench.say(operations)
+        bench.commit.claim_soon()
+        sending = asyncio.ensure_future(bench.commit.run())
+        await bench.until(len(expected))
+        assert sorted(bench.calls) == sorted(expected), "both are under way, and none is answered"
+        bench.line.free.set()
+        bench.apart.free.set()
+        await asyncio.gather(*said)
+        bench.commit.close()
+        await sending
+        assert len(bench.calls) == len(expected)
+
+    run(scenario())
+
+
+def test_one_claim_at_a_time_and_operations_do_not_wait_for_it() -> None:
+    async def scenario() -> None:
+        bench = Bench()
+        sending = asyncio.ensure_future(bench.commit.run())
+        bench.commit.claim_soon()
+        await bench.until(1)
+        bench.line.free.set()
+
+        bench.commit.claim_soon()
+        await asyncio.gather(*bench.say(3))
+
+        assert bench.calls == [("claims", 0, "claim 7"), ("first", 3, None)]
+        bench.apart.free.set()
+        await bench.until(3)
+        bench.commit.close()
+        await sending
+        assert bench.calls[2:] == [("claims", 0, "claim 7")], "what was asked for meanwhile"
+
+    run(scenario())
+
+
+def test_a_claim_whose_line_is_lost_is_sent_again_by_the_other() -> None:
+    async def scenario() -> None:
+        claimed: list[Any] = []
+        bench = Bench(lambda *answer: claimed.append(answer))
+        bench.apart.breaks = True
+        bench.apart.free.set()
+        bench.line.free.set()
+        bench.commit.claim_soon()
+        sending = asyncio.ensure_future(bench.commit.run())
+        await bench.until(2)
+        bench.commit.close()
+        await sending
+        assert bench.calls == [("claims", 0, "claim 7"), ("first", 0, "again claim 7")]
+        assert claimed == [([], False, None)]
+
+    run(scenario())
+
+
+def test_closing_waits_for_the_claim_under_way() -> None:
+    """Its tasks would be this worker's, and nobody would know."""
+
+    async def scenario() -> None:
+        claimed: list[Any] = []
+        bench = Bench(lambda *answer: claimed.append(answer))
+        bench.commit.claim_soon()
+        sending = asyncio.ensure_future(bench.commit.run())
+        await bench.until(1)
+        bench.commit.close()
+        for _ in range(5):
+            await asyncio.sleep(0)
+        bench.apart.free.set()
+        await sending
+        assert claimed == [([], False, None)]
+
+    run(scenario())
+
+
+def test_a_defect_in_a_claim_ends_the_whole() -> None:
+    async def scenario() -> None:
+        def defect(*_: Any) -> None:
+            raise ZeroDivisionError
+
+        bench = Bench(defect)
+        bench.apart.free.set()
+        bench.commit.claim_soon()
+        with pytest.raises(ZeroDivisionError):
+            await bench.commit.run()
+
+    run(scenario())
+
+
+@pytest.mark.parametrize(("concurrency", "lines"), [(APART_FROM - 1, 1), (APART_FROM, 2)])
+def test_a_small_worker_has_one_connection_for_both(app: Tollway, concurrency: int, lines: int) -> None:
+    worker = Worker(app.registry, app.dsn, WorkerOptions(concurrency=concurrency))
+
+    assert sum(line is not None for line in (worker._commit._line, worker._commit._claims_line)) == lines
