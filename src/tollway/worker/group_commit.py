@@ -132,8 +132,12 @@ class GroupCommit:
                 if self._claiming is not None and self._claiming.done():
                     self._claiming.result()  # raises a defect, which ends this too
                     self._claiming = None
-                quantity = self._quantity()
+                quantity = self._due()
+                apart = quantity > 0 and self._claims_line is not None and not 0 < len(self._gathered) < APART_FROM
                 units = self._take(split=not quantity)
+                if apart:
+                    self._claim_apart(quantity)
+                    quantity = 0
                 if units or quantity > 0:
                     await self._call(self._line, units, quantity)
                 if self._gathered:
@@ -143,17 +147,17 @@ class GroupCommit:
                 self._claiming.cancel()
                 await asyncio.wait({self._claiming})
 
-    def _quantity(self) -> int:
-        """How many tasks the next call is to claim beside what it carries; a claim that is not to wait for it begins on its own line."""
+    def _due(self) -> int:
+        """How many tasks are to be claimed now; one claim at a time."""
         if not self._claim_due or self._claiming is not None:
             return 0
         self._claim_due = False
-        quantity = self._wanted()
-        if quantity > 0 and self._claims_line is not None and not 0 < len(self._gathered) < APART_FROM:
-            self._claiming = asyncio.create_task(self._call(self._claims_line, [], quantity), name="tollway claim")
-            self._claiming.add_done_callback(lambda _: self._work.set())
-            return 0
-        return quantity
+        return max(0, self._wanted())
+
+    def _claim_apart(self, quantity: int) -> None:
+        assert self._claims_line is not None
+        self._claiming = asyncio.create_task(self._call(self._claims_line, [], quantity), name="tollway claim")
+        self._claiming.add_done_callback(lambda _: self._work.set())
 
     def close(self) -> None:
         """End `run` once everything handed over is answered."""
@@ -206,6 +210,7 @@ class GroupCommit:
                 answered = await line.ask(QUERY, (wire,), patient=line is self._line)
             except TRANSIENT as error:
                 log.warning("call %d was rolled back (%s); sent again", request["call"], first_line(error))
+                line = self._line
                 await asyncio.sleep(backoff.next())
             except LOST as error:
                 # Whether it committed is unknown. The number and `resend` let the database answer as it did then.
