@@ -41,9 +41,6 @@ class Scripted(Line):
             raise psycopg.OperationalError("gone")
         return orjson.dumps(ANSWER).decode()
 
-    async def open(self) -> None:
-        """There is nothing to connect to."""
-
 
 class Bench:
     """A group commit on two scripted lines."""
@@ -70,6 +67,14 @@ class Bench:
         first, self.number = self.number, self.number + number
         return [self.commit.submit(str(first + n), 1, ({"op": "release"},)) for n in range(number)]
 
+    async def claiming(self) -> asyncio.Future[None]:
+        """A claim beside many operations; both calls have begun."""
+        self.say(APART_FROM)
+        self.commit.claim_soon()
+        sending = asyncio.ensure_future(self.commit.run())
+        await self.until(2)
+        return sending
+
     async def until(self, calls: int) -> None:
         while len(self.calls) < calls:
             await asyncio.sleep(0)
@@ -78,7 +83,7 @@ class Bench:
 @pytest.mark.parametrize(
     ("operations", "expected"),
     [
-        (0, [("claims", 0, "claim 7")]),
+        (0, [("first", 0, "claim 7")]),
         (1, [("first", 1, "claim 7")]),
         (APART_FROM - 1, [("first", APART_FROM - 1, "claim 7")]),
         (APART_FROM, [("first", APART_FROM, None), ("claims", 0, "claim 7")]),
@@ -105,20 +110,19 @@ def test_a_claim_rides_in_the_call_of_a_few_operations(operations: int, expected
 def test_one_claim_at_a_time_and_operations_do_not_wait_for_it() -> None:
     async def scenario() -> None:
         bench = Bench()
-        sending = asyncio.ensure_future(bench.commit.run())
-        bench.commit.claim_soon()
-        await bench.until(1)
         bench.line.free.set()
+        sending = await bench.claiming()
 
         bench.commit.claim_soon()
         await asyncio.gather(*bench.say(3))
+        await asyncio.gather(*bench.say(APART_FROM))
 
-        assert bench.calls == [("claims", 0, "claim 7"), ("first", 3, None)]
+        assert bench.calls[2:] == [("first", 3, None), ("first", APART_FROM, None)]
         bench.apart.free.set()
-        await bench.until(3)
+        await bench.until(5)
         bench.commit.close()
         await sending
-        assert bench.calls[2:] == [("claims", 0, "claim 7")], "what was asked for meanwhile"
+        assert bench.calls[4:] == [("first", 0, "claim 7")], "what was asked for meanwhile"
 
     run(scenario())
 
@@ -130,12 +134,11 @@ def test_a_claim_whose_line_is_lost_is_sent_again_by_the_other() -> None:
         bench.apart.breaks = True
         bench.apart.free.set()
         bench.line.free.set()
-        bench.commit.claim_soon()
-        sending = asyncio.ensure_future(bench.commit.run())
-        await bench.until(2)
+        sending = await bench.claiming()
+        await bench.until(3)
         bench.commit.close()
         await sending
-        assert bench.calls == [("claims", 0, "claim 7"), ("first", 0, "again claim 7")]
+        assert bench.calls[2:] == [("first", 0, "again claim 7")]
         assert claimed == [([], False, None)]
 
     run(scenario())
@@ -147,9 +150,8 @@ def test_closing_waits_for_the_claim_under_way() -> None:
     async def scenario() -> None:
         claimed: list[Any] = []
         bench = Bench(lambda *answer: claimed.append(answer))
-        bench.commit.claim_soon()
-        sending = asyncio.ensure_future(bench.commit.run())
-        await bench.until(1)
+        bench.line.free.set()
+        sending = await bench.claiming()
         bench.commit.close()
         for _ in range(5):
             await asyncio.sleep(0)
@@ -166,10 +168,11 @@ def test_a_defect_in_a_claim_ends_the_whole() -> None:
             raise ZeroDivisionError
 
         bench = Bench(defect)
+        bench.line.free.set()
         bench.apart.free.set()
-        bench.commit.claim_soon()
+        sending = await bench.claiming()
         with pytest.raises(ZeroDivisionError):
-            await bench.commit.run()
+            await sending
 
     run(scenario())
 

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
+import psycopg
 import pytest
 
 from tollway.embedded import EmbeddedPostgres
@@ -17,7 +20,7 @@ from tollway.workflow import Context, Tollway
 from worker.harness import Database, eventually, run, working
 
 
-@pytest.mark.parametrize("purpose", ["worker", "worker claims", "listen", "heartbeat"])
+@pytest.mark.parametrize("purpose", ["worker", "listen", "heartbeat"])
 def test_r23_a_worker_reconnects(app: Tollway, look: Database, purpose: str) -> None:
     gate: list[asyncio.Event] = []
 
@@ -30,7 +33,7 @@ def test_r23_a_worker_reconnects(app: Tollway, look: Database, purpose: str) -> 
     async def scenario() -> None:
         gate.append(asyncio.Event())
         first = await app.start(waits)
-        async with working(app, lease=1, concurrency=APART_FROM):
+        async with working(app, lease=1):
 
             async def killed() -> int:
                 return look.kill_backends(purpose)
@@ -44,6 +47,39 @@ def test_r23_a_worker_reconnects(app: Tollway, look: Database, purpose: str) -> 
         assert look.moves(first.id) == ["task.spawned", "run.claimed", "run.completed"]
 
     run(scenario())
+    assert look.violations() == []
+
+
+def test_r23_tasks_whose_claim_was_not_answered_are_not_lost(app: Tollway, look: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each answer on the claims' own connection is lost with it: what was claimed is told again, not found when the lease is over."""
+    tasks, lost = 300, []
+
+    @app.workflow
+    async def quick(ctx: Context, n: int) -> int:
+        return n
+
+    async def scenario() -> None:
+        await app.start_many(quick, list(range(tasks)))
+        async with working(app, lease=600, concurrency=2 * APART_FROM) as worker:
+            claims = worker._commit._claims_line
+            assert claims is not None
+            ask = claims.ask
+
+            async def unheard(*call: Any, **how: Any) -> Any:
+                lost.append(await ask(*call, **how))
+                await claims.close()
+                raise psycopg.OperationalError("gone")
+
+            monkeypatch.setattr(claims, "ask", unheard)
+
+            async def all_over() -> bool:
+                return bool(look.one("select count(*) from absurd.task where state = 'completed'") == tasks)
+
+            await eventually(all_over)
+
+    run(scenario())
+    assert any(json.loads(answer)["claims"] for answer in lost)
+    assert look.one("select count(*) from absurd.task where attempt > 1") == 0
     assert look.violations() == []
 
 

@@ -62,7 +62,6 @@ class Link:
         self._purpose = purpose
         self._on_open = on_open
         self._connection: psycopg.AsyncConnection[Any] | None = None
-        self._opening = asyncio.Lock()
 
     async def connection(self) -> psycopg.AsyncConnection[Any]:
         """The open connection; waits, with a growing and jittered back-off, until there is one."""
@@ -87,12 +86,6 @@ class Link:
 
     async def try_connection(self) -> psycopg.AsyncConnection[Any]:
         """The open connection, or one attempt to open it. Raises: one of `LOST`."""
-        if self._connection is not None and not self._connection.closed:
-            return self._connection
-        async with self._opening:  # who comes meanwhile gets the same
-            return await self._reopened()
-
-    async def _reopened(self) -> psycopg.AsyncConnection[Any]:
         if self._connection is not None and not self._connection.closed:
             return self._connection
         await self.close()

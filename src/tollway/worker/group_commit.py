@@ -30,7 +30,7 @@ log = logging.getLogger("tollway.worker")
 MOST_OPERATIONS = 1000
 """In one call, so that its transaction and its row locks stay short."""
 APART_FROM = 25
-"""Units. A claim rides in the call of fewer. Beside so many, or alone, it goes on a line of its own: at the same time."""
+"""Units. A claim rides in the call of fewer, for which a call of its own would cost too much. Beside so many it goes on its own line."""
 SPLIT_ABOVE = 50
 """Units. When more are under way, and nothing is to be claimed, a call carries at most half of them: tasks that would all wait for one
 call take turns, one half goes on while the other is recorded. Of fewer, a second call costs more than it saves."""
@@ -123,8 +123,6 @@ class GroupCommit:
     async def run(self) -> None:
         """Send until closed and empty."""
         self._loop = asyncio.get_running_loop()
-        if self._claims_line is not None:
-            await self._line.open()  # the first operation, and who counts workers, need not wait for one
         try:
             while not (self._closing and not self._gathered and not self._retries and self._claiming is None):
                 await self._work.wait()
@@ -133,7 +131,7 @@ class GroupCommit:
                     self._claiming.result()  # raises a defect, which ends this too
                     self._claiming = None
                 quantity = self._due()
-                apart = quantity > 0 and self._claims_line is not None and not 0 < len(self._gathered) < APART_FROM
+                apart = quantity > 0 and self._claims_line is not None and len(self._gathered) >= APART_FROM
                 units = self._take(split=not quantity)
                 if apart:
                     self._claim_apart(quantity)

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import suppress
 from typing import Any
 
 from psycopg import AsyncCursor
 
-from tollway.worker.connection import LOST, Link
+from tollway.worker.connection import Link
 
 
 class Line:
@@ -31,11 +30,6 @@ class Line:
             row = await (await self._cursor.execute(query, values)).fetchone()
         assert row is not None
         return row[0]
-
-    async def open(self) -> None:
-        """Connect, if that is possible at once."""
-        with suppress(*LOST):
-            await self._link.try_connection()
 
     async def close(self) -> None:
         """The connection; the next call opens another."""
