@@ -15,8 +15,8 @@ from tollway.worker import Worker, WorkerOptions
 from tollway.worker.connection import Link
 from tollway.worker.group_commit import APART_FROM, GroupCommit
 from tollway.worker.line import Line
-from tollway.workflow import Tollway
-from worker.harness import run
+from tollway.workflow import Context, Tollway
+from worker.harness import Database, run
 
 Call = tuple[str, int, Any]
 ANSWER = {"ops": [], "claims": [], "more": False, "marks": None, "now": "2026-01-01T00:00:00+00:00"}
@@ -172,6 +172,39 @@ def test_a_defect_in_a_claim_ends_the_whole() -> None:
             await bench.commit.run()
 
     run(scenario())
+
+
+def test_who_works_once_looks_again_when_a_run_ended_during_a_look(app: Tollway, look: Database) -> None:
+    """What that run left behind, a child or its own retry, came after the look had found nothing."""
+    gate: list[asyncio.Event] = []
+
+    @app.workflow
+    async def child(ctx: Context) -> None: ...
+
+    @app.workflow
+    async def parent(ctx: Context) -> None:
+        await gate[0].wait()
+        await ctx.start_child(child, detached=True)
+
+    class Late(Line):
+        async def ask(self, query: str, values: tuple[Any, ...], *, patient: bool = True) -> Any:
+            answer = await super().ask(query, values, patient=patient)
+            if not orjson.loads(answer)["claims"]:
+                gate[0].set()
+                while worker.running:
+                    await asyncio.sleep(0)
+            return answer
+
+    worker = Worker(app.registry, app.dsn, WorkerOptions(once=True, concurrency=APART_FROM))
+    worker._commit._claims_line = Late(worker._claims_link)
+
+    async def scenario() -> None:
+        gate.append(asyncio.Event())
+        await app.start(parent)
+        await worker.run()
+
+    run(scenario())
+    assert look.rows("select task_name, state from absurd.task order by 1") == [("child", "completed"), ("parent", "completed")]
 
 
 @pytest.mark.parametrize(("concurrency", "lines"), [(APART_FROM - 1, 1), (APART_FROM, 2)])
