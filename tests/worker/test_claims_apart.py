@@ -31,6 +31,8 @@ class Scripted(Line):
         self.calls = calls
         self.free = asyncio.Event()
         self.breaks = False
+        self.opened = True
+        self.tried = 0
 
     async def ask(self, query: str, values: tuple[Any, ...], *, patient: bool = True) -> Any:
         request = orjson.loads(values[0])
@@ -41,8 +43,14 @@ class Scripted(Line):
             raise psycopg.OperationalError("gone")
         return orjson.dumps(ANSWER).decode()
 
-    async def open(self) -> None:
+    @property
+    def is_open(self) -> bool:
+        return self.opened
+
+    async def open(self, *, patient: bool = False) -> None:
         """There is nothing to connect to."""
+        self.tried += 1
+        await asyncio.sleep(3600 * patient)
 
 
 class Bench:
@@ -137,6 +145,34 @@ def test_a_claim_whose_line_is_lost_is_sent_again_by_the_other() -> None:
         await sending
         assert bench.calls == [("claims", 0, "claim 7"), ("first", 0, "again claim 7")]
         assert claimed == [([], False, None)]
+
+    run(scenario())
+
+
+def test_no_claim_waits_for_its_line_to_be_opened() -> None:
+    """There may be no connection left for it, or a server that does not answer."""
+
+    async def scenario() -> None:
+        bench = Bench()
+        bench.line.free.set()
+        bench.apart.opened = False
+        before = asyncio.all_tasks() - {asyncio.current_task()}
+        sending = asyncio.ensure_future(bench.commit.run())
+        for calls in (1, 2):
+            bench.commit.claim_soon()
+            await bench.until(calls)
+            await asyncio.sleep(0)
+        assert bench.calls == [("first", 0, "claim 7")] * 2
+        assert bench.apart.tried == 1, "it is being opened, and not for each claim"
+
+        bench.apart.opened = True
+        bench.apart.free.set()
+        bench.commit.claim_soon()
+        await bench.until(3)
+        assert bench.calls[2:] == [("claims", 0, "claim 7")]
+        bench.commit.close()
+        await sending
+        assert asyncio.all_tasks() - {asyncio.current_task()} == before, "nobody goes on opening it"
 
     run(scenario())
 

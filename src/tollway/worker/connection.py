@@ -87,14 +87,22 @@ class Link:
 
     async def try_connection(self) -> psycopg.AsyncConnection[Any]:
         """The open connection, or one attempt to open it. Raises: one of `LOST`."""
-        if self._connection is not None and not self._connection.closed:
-            return self._connection
+        if (opened := self._opened()) is not None:
+            return opened
         async with self._opening:  # who comes meanwhile gets the same
             return await self._reopened()
 
+    @property
+    def is_open(self) -> bool:
+        """As far as is known without asking."""
+        return self._opened() is not None
+
+    def _opened(self) -> psycopg.AsyncConnection[Any] | None:
+        return None if self._connection is None or self._connection.closed else self._connection
+
     async def _reopened(self) -> psycopg.AsyncConnection[Any]:
-        if self._connection is not None and not self._connection.closed:
-            return self._connection
+        if (opened := self._opened()) is not None:
+            return opened
         await self.close()
         connection = await psycopg.AsyncConnection.connect(
             self._dsn,

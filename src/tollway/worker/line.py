@@ -32,10 +32,14 @@ class Line:
         assert row is not None
         return row[0]
 
-    async def open(self) -> None:
-        """Connect, if that is possible at once."""
+    @property
+    def is_open(self) -> bool:
+        return self._link.is_open
+
+    async def open(self, *, patient: bool = False) -> None:
+        """Connect; `patient`: wait for a connection as long as it takes, otherwise try once."""
         with suppress(*LOST):
-            await self._link.try_connection()
+            await (self._link.connection() if patient else self._link.try_connection())
 
     async def close(self) -> None:
         """The connection; the next call opens another."""
