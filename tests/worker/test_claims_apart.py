@@ -30,7 +30,7 @@ class Scripted(Line):
         self.name = name
         self.calls = calls
         self.free = asyncio.Event()
-        self.breaks = False
+        self.breaks: psycopg.Error | None = None
         self.opened = True
         self.tried = 0
 
@@ -39,8 +39,8 @@ class Scripted(Line):
         claim = request["claim"] and request["claim"]["qty"]
         self.calls.append((self.name, len(request["ops"]), ("again " if request["resend"] else "") + f"claim {claim}" if claim else None))
         await self.free.wait()
-        if self.breaks:
-            raise psycopg.OperationalError("gone")
+        if self.breaks is not None:
+            raise self.breaks
         return orjson.dumps(ANSWER).decode()
 
     @property
@@ -131,11 +131,14 @@ def test_one_claim_at_a_time_and_operations_do_not_wait_for_it() -> None:
     run(scenario())
 
 
-def test_a_claim_whose_line_is_lost_is_sent_again_by_the_other() -> None:
+@pytest.mark.parametrize(
+    ("error", "sent"), [(psycopg.OperationalError("gone"), "again claim 7"), (psycopg.errors.DeadlockDetected("rolled back"), "claim 7")]
+)
+def test_a_claim_whose_line_is_lost_or_refuses_it_is_sent_again_by_the_other(error: psycopg.Error, sent: str) -> None:
     async def scenario() -> None:
         claimed: list[Any] = []
         bench = Bench(lambda *answer: claimed.append(answer))
-        bench.apart.breaks = True
+        bench.apart.breaks = error
         bench.apart.free.set()
         bench.line.free.set()
         bench.commit.claim_soon()
@@ -143,7 +146,7 @@ def test_a_claim_whose_line_is_lost_is_sent_again_by_the_other() -> None:
         await bench.until(2)
         bench.commit.close()
         await sending
-        assert bench.calls == [("claims", 0, "claim 7"), ("first", 0, "again claim 7")]
+        assert bench.calls == [("claims", 0, "claim 7"), ("first", 0, sent)]
         assert claimed == [([], False, None)]
 
     run(scenario())
@@ -240,6 +243,8 @@ def test_who_works_once_looks_again_when_a_run_ended_during_a_look(app: Tollway,
         await worker.run()
 
     run(scenario())
+    assert not worker._link.is_open
+    assert not worker._claims_link.is_open
     assert look.rows("select task_name, state from absurd.task order by 1") == [("child", "completed"), ("parent", "completed")]
 
 
