@@ -11,12 +11,12 @@ import orjson
 import psycopg
 import pytest
 
-from tollway.worker import Worker, WorkerOptions
+from tollway.worker import Worker, WorkerOptions, group_commit
 from tollway.worker.connection import Link
 from tollway.worker.group_commit import APART_FROM, GroupCommit
 from tollway.worker.line import Line
-from tollway.workflow import Tollway
-from worker.harness import run
+from tollway.workflow import Context, Tollway
+from worker.harness import Database, run
 
 Call = tuple[str, int, Any]
 ANSWER = {"ops": [], "claims": [], "more": False, "marks": None, "now": "2026-01-01T00:00:00+00:00"}
@@ -30,16 +30,27 @@ class Scripted(Line):
         self.name = name
         self.calls = calls
         self.free = asyncio.Event()
-        self.breaks = False
+        self.breaks: psycopg.Error | None = None
+        self.opened = True
+        self.tried = 0
 
     async def ask(self, query: str, values: tuple[Any, ...], *, patient: bool = True) -> Any:
         request = orjson.loads(values[0])
         claim = request["claim"] and request["claim"]["qty"]
         self.calls.append((self.name, len(request["ops"]), ("again " if request["resend"] else "") + f"claim {claim}" if claim else None))
         await self.free.wait()
-        if self.breaks:
-            raise psycopg.OperationalError("gone")
+        if self.breaks is not None:
+            raise self.breaks
         return orjson.dumps(ANSWER).decode()
+
+    @property
+    def is_open(self) -> bool:
+        return self.opened
+
+    async def open(self) -> None:
+        """For ever."""
+        self.tried += 1
+        await asyncio.get_running_loop().create_future()
 
 
 class Bench:
@@ -127,19 +138,51 @@ def test_one_claim_at_a_time_and_operations_do_not_wait_for_it() -> None:
     run(scenario())
 
 
-def test_a_claim_whose_line_is_lost_is_sent_again_by_the_other() -> None:
+@pytest.mark.parametrize(
+    ("error", "sent"), [(psycopg.OperationalError("gone"), "again claim 7"), (psycopg.errors.DeadlockDetected("rolled back"), "claim 7")]
+)
+def test_a_claim_whose_line_is_lost_or_refuses_it_is_sent_again_by_the_other(error: psycopg.Error, sent: str) -> None:
     async def scenario() -> None:
         claimed: list[Any] = []
         bench = Bench(lambda *answer: claimed.append(answer))
-        bench.apart.breaks = True
+        bench.apart.breaks = error
         bench.apart.free.set()
         bench.line.free.set()
         sending = await bench.claiming()
         await bench.until(3)
         bench.commit.close()
         await sending
-        assert bench.calls[2:] == [("first", 0, "again claim 7")]
+        assert bench.calls[2:] == [("first", 0, sent)]
         assert claimed == [([], False, None)]
+
+    run(scenario())
+
+
+def test_no_claim_waits_for_its_line_to_be_opened() -> None:
+    """There may be no connection left for it, or a server that does not answer."""
+
+    async def scenario() -> None:
+        bench = Bench()
+        bench.line.free.set()
+        bench.apart.opened = False
+        before = asyncio.all_tasks() - {asyncio.current_task()}
+        sending = asyncio.ensure_future(bench.commit.run())
+        for _ in range(2):
+            said = bench.say(APART_FROM)
+            bench.commit.claim_soon()
+            await asyncio.gather(*said)
+        assert bench.calls == [("first", APART_FROM, "claim 7")] * 2
+        assert bench.apart.tried == 1, "it is being opened, and not for each claim"
+
+        bench.apart.opened = True
+        bench.apart.free.set()
+        said = bench.say(APART_FROM)
+        bench.commit.claim_soon()
+        await asyncio.gather(*said)
+        assert sorted(bench.calls[2:]) == [("claims", 0, "claim 7"), ("first", APART_FROM, None)]
+        bench.commit.close()
+        await sending
+        assert asyncio.all_tasks() - {asyncio.current_task()} == before, "nobody goes on opening it"
 
     run(scenario())
 
@@ -175,6 +218,42 @@ def test_a_defect_in_a_claim_ends_the_whole() -> None:
             await sending
 
     run(scenario())
+
+
+def test_who_works_once_looks_again_when_a_run_ended_during_a_look(app: Tollway, look: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What that run left behind, a child or its own retry, came after the look had found nothing."""
+    monkeypatch.setattr(group_commit, "APART_FROM", 0)
+    gate: list[asyncio.Event] = []
+
+    @app.workflow
+    async def child(ctx: Context) -> None: ...
+
+    @app.workflow
+    async def parent(ctx: Context) -> None:
+        await gate[0].wait()
+        await ctx.start_child(child, detached=True)
+
+    class Late(Line):
+        async def ask(self, query: str, values: tuple[Any, ...], *, patient: bool = True) -> Any:
+            answer = await super().ask(query, values, patient=patient)
+            if not orjson.loads(answer)["claims"]:
+                gate[0].set()
+                while worker.running:
+                    await asyncio.sleep(0)
+            return answer
+
+    worker = Worker(app.registry, app.dsn, WorkerOptions(once=True, concurrency=APART_FROM))
+    worker._commit._claims_line = Late(worker._claims_link)
+
+    async def scenario() -> None:
+        gate.append(asyncio.Event())
+        await app.start(parent)
+        await worker.run()
+
+    run(scenario())
+    assert not worker._link.is_open
+    assert not worker._claims_link.is_open
+    assert look.rows("select task_name, state from absurd.task order by 1") == [("child", "completed"), ("parent", "completed")]
 
 
 @pytest.mark.parametrize(("concurrency", "lines"), [(APART_FROM - 1, 1), (APART_FROM, 2)])

@@ -84,6 +84,11 @@ class Link:
                     log.info("database reached again for %s after %d attempts", self._purpose, backoff.attempts)
                 return opened
 
+    @property
+    def is_open(self) -> bool:
+        """As far as is known without asking."""
+        return self._connection is not None and not self._connection.closed
+
     async def try_connection(self) -> psycopg.AsyncConnection[Any]:
         """The open connection, or one attempt to open it. Raises: one of `LOST`."""
         if self._connection is not None and not self._connection.closed:

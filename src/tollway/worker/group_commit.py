@@ -79,6 +79,8 @@ class GroupCommit:
         self._claims_line = claims_apart
         self._claiming: asyncio.Task[None] | None = None
         """A claim under way on its own line."""
+        self._opening: asyncio.Task[None] | None = None
+        """That line, being opened."""
         self._queue = queue
         self._envelope = {"queue": queue, "worker": worker, "instance": str(instance), "version": version, "brief": True}
         self._lease = lease
@@ -131,7 +133,7 @@ class GroupCommit:
                     self._claiming.result()  # raises a defect, which ends this too
                     self._claiming = None
                 quantity = self._due()
-                apart = quantity > 0 and self._claims_line is not None and len(self._gathered) >= APART_FROM
+                apart = quantity > 0 and len(self._gathered) >= APART_FROM and self._can_claim_apart()
                 units = self._take(split=not quantity)
                 if apart:
                     self._claim_apart(quantity)
@@ -141,9 +143,10 @@ class GroupCommit:
                 if self._gathered:
                     self._work.set()
         finally:
-            if self._claiming is not None:
-                self._claiming.cancel()
-                await asyncio.wait({self._claiming})
+            for besides in (self._claiming, self._opening):
+                if besides is not None:
+                    besides.cancel()
+                    await asyncio.wait({besides})
 
     def _due(self) -> int:
         """How many tasks are to be claimed now; one claim at a time."""
@@ -151,6 +154,14 @@ class GroupCommit:
             return 0
         self._claim_due = False
         return max(0, self._wanted())
+
+    def _can_claim_apart(self) -> bool:
+        """No claim waits for its line to be opened, which may take long or be impossible: the other serves meanwhile."""
+        if self._claims_line is None:
+            return False
+        if not self._claims_line.is_open and (self._opening is None or self._opening.done()):
+            self._opening = asyncio.create_task(self._claims_line.open(), name="tollway claims line")
+        return self._claims_line.is_open
 
     def _claim_apart(self, quantity: int) -> None:
         assert self._claims_line is not None

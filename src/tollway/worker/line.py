@@ -31,6 +31,14 @@ class Line:
         assert row is not None
         return row[0]
 
+    @property
+    def is_open(self) -> bool:
+        return self._link.is_open
+
+    async def open(self) -> None:
+        """Wait for a connection, as long as it takes."""
+        await self._link.connection()
+
     async def close(self) -> None:
         """The connection; the next call opens another."""
         await self._link.close()

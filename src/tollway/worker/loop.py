@@ -66,7 +66,7 @@ class Worker:
             version=options.version,
             lease=options.lease,
             remember=not options.once,  # who ends when there is nothing has to look everywhere
-            wanted=self._wanted,
+            wanted=self._begin_claim,
             claimed=self._claimed,
         )
         self._leases = Leases(dsn, queue=options.queue, lease=options.lease, lost=self._lost)
@@ -79,6 +79,8 @@ class Worker:
         self._running: dict[asyncio.Task[None], Orchestrator] = {}
         self._ending = 0
         self._more = False
+        self._ended_since = False
+        """A run has ended since the last claim began: what it left, a child or its retry, may have come after that claim's look."""
         self._draining = asyncio.Event()
         self._hurrying = asyncio.Event()
         self._nothing_left = asyncio.Event()
@@ -140,6 +142,10 @@ class Worker:
         taken = len(self._running) - self._ending + len(self._waiting)
         return self.options.concurrency + self.options.prefetch - taken
 
+    def _begin_claim(self) -> int:
+        self._ended_since = False
+        return self._wanted()
+
     def _look(self) -> None:
         if self._draining.is_set():
             return
@@ -159,7 +165,7 @@ class Worker:
                 self._commit.claim_soon()
         else:
             self._wakeup.idle(due_in)
-            self._check_if_empty(looked=not claims)
+            self._check_if_empty(looked=not claims and not self._ended_since)
 
     def _take(self, claim: Claim) -> None:
         name = claim["task_name"]
@@ -206,6 +212,7 @@ class Worker:
 
     def _ended(self, task: asyncio.Task[None]) -> None:
         run = self._running.pop(task)
+        self._ended_since = True
         self._leases.let_go(run)
         if run.ending:
             self._ending -= 1
