@@ -104,5 +104,19 @@ def test_an_end_whose_value_is_null_is_the_same_end_by_either_way(db: Database, 
     assert not db.verify()
 
 
+def test_to_end_without_a_value_is_to_end_with_null(db: Database) -> None:
+    prepare(db)
+    first, second, third = running(db), running(db), running(db, max_attempts=1)
+    ends = [op("complete", _claimed(first), result=None), op("complete", _claimed(second)), op("fail", _claimed(third))]
+
+    run(db, "select absurd.complete_run(%s, %s)", Q, first["run_id"])
+    run(db, "select absurd.fail_run(%s, %s, null, null)", Q, third["run_id"])
+    sync(db, ends[1:2], Q)
+    run(db, "select absurd.complete_run(%s, %s)", Q, second["run_id"])
+
+    assert statuses(sync(db, ends, Q)) == ["already"] * 3
+    assert not db.verify()
+
+
 def _claimed(task: Row) -> Claimed:
     return Claimed(task["task_id"], task["run_id"], task["claim_epoch"], task["attempt"])

@@ -115,6 +115,50 @@ def test_a_resend_returns_nothing_that_was_lost_meanwhile(db: Database) -> None:
     assert ids(again) == []
 
 
+PAUSE = """
+alter function absurd._marks rename to marks_itself;
+create function absurd._marks(text, jsonb, jsonb, uuid[], timestamptz) returns jsonb language plpgsql as $$ begin
+  if current_setting('application_name') = 'paused' then perform pg_advisory_xact_lock(1); end if;
+  return absurd.marks_itself($1, $2, $3, $4, $5);
+end $$;
+"""
+
+
+def test_a_resend_never_tells_the_epoch_of_another_worker(db: Database) -> None:
+    """The lease ends, and another claims the task, between its being found and its being read."""
+    spawn(db)
+    db.conn.execute(PAUSE)
+    db.clock.freeze()
+    take(db, 1, 7)
+    request = json.dumps(
+        {"queue": Q, "worker": "w1", "instance": WORKER, "call": 7, "resend": True, "ops": [], "claim": {"qty": 1, "lease": 30}}
+    )
+    with Session(db) as holder, Session(db) as worker:
+        holder.run("select pg_advisory_lock(1)")
+        worker.run("set application_name = 'paused'")
+        asking = worker.start("select absurd.worker_sync(%s)", request)
+        worker.waits_for(holder)
+        db.clock.advance(timedelta(seconds=31))
+        heir = claim_one(db, worker="w2")
+        holder.run("select pg_advisory_unlock(1)")
+        answer = asking.result(10)[0][0]
+
+    assert heir.epoch == 2
+    assert answer["claims"] == []
+
+
+def test_a_resend_after_the_lease_claims_the_task_anew_and_tells_it_once(db: Database) -> None:
+    spawn(db)
+    db.clock.freeze()
+    take(db, 2, 7)
+    db.clock.advance(timedelta(seconds=31))
+
+    (again,) = take(db, 2, 7, resend=True)["claims"]
+
+    assert (again["claim_epoch"], again["attempt"]) == (2, 2)
+    assert db.verify() == []
+
+
 def test_another_process_gets_no_claims_by_the_same_call_number(db: Database) -> None:
     spawn(db)
     take(db, 1, 7)

@@ -50,7 +50,7 @@ def test_r23_a_worker_reconnects(app: Tollway, look: Database, purpose: str) -> 
     assert look.violations() == []
 
 
-def test_r23_tasks_whose_claim_was_not_answered_are_not_lost(app: Tollway, look: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_tasks_whose_claim_was_not_answered_are_not_lost(app: Tollway, look: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each answer on the claims' own connection is lost with it: what was claimed is told again, not found when the lease is over."""
     tasks, lost = 300, []
 

@@ -84,11 +84,12 @@ begin
       where c.task_id = p_op.task_id and c.checkpoint_name = p_op.step and c.claim_epoch = p_op.epoch and p_op.child is not null)
     when p_op.op = 'complete' then exists (
       select from absurd.run r
-      where r.task_id = p_op.task_id and r.claim_epoch = p_op.epoch and r.state = 'completed' and r.result is not distinct from p_op.value)
+      where r.task_id = p_op.task_id and r.claim_epoch = p_op.epoch and r.state = 'completed'
+        and coalesce(r.result, 'null') = p_op.value)
     when p_op.op = 'fail' then exists (
       select from absurd.run r
       where r.task_id = p_op.task_id and r.claim_epoch = p_op.epoch and r.state = 'failed'
-        and r.failure_reason is not distinct from p_op.value)
+        and coalesce(r.failure_reason, 'null') = p_op.value)
     when p_epoch <> p_op.epoch then false
     when p_op.op = 'sleep' then p_last_event = 'run.suspended'
     when p_op.op in ('await', 'await_task') then p_last_event in ('run.suspended', 'run.woken')

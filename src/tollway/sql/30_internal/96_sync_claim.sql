@@ -39,7 +39,8 @@ begin
   if v_qty > 0 and not v_idle then
     v_ids := v_ids || array(
       select c.task_id from absurd.claim_task(
-        v_queue, p_request ->> 'worker', v_lease, v_qty, v_instance, v_call, p_request ->> 'version', v_marks, true) c);
+        v_queue, p_request ->> 'worker', v_lease, v_qty, v_instance, v_call, p_request ->> 'version', v_marks, true) c
+      where c.task_id <> all (v_ids));   -- one that was to be sent again, but whose lease had ended
   end if;
   marks := absurd._marks(v_queue, v_marks, v_from, v_ids, v_began);
   if v_idle then
@@ -59,8 +60,9 @@ begin
         select t.task_id, absurd.run_id_of(t.task_id, t.attempt) as run_id, t.attempt, t.task_name, t.params, t.headers, t.max_attempts,
                t.claim_epoch, t.claim_expires_at, t.wake_event, t.event_payload, t.workflow_run_id, t.parent_task_id, t.deadline,
                (select s.checkpoints from absurd._checkpoints(t.task_id) s)
-        from absurd.task t where t.task_id = i.id) c)
-    from unnest(v_ids) i(id)), null));   -- one that is sent again is not locked, and may be gone
+        from absurd.task t
+        where t.task_id = i.id and t.state = 'running' and (t.claim_instance, t.claim_call) is not distinct from (v_instance, v_call)) c)
+    from unnest(v_ids) i(id)), null));   -- one that is sent again is not locked: it may be gone, or have been claimed by another worker
 end
 $$;
 

@@ -24,7 +24,7 @@ begin
     raise exception 'Run "%" not found in queue "%"', p_run_id, p_queue_name
       using errcode = 'P0001', hint = 'Pass the run_id that claim_task returned.';
   end if;
-  if v_state = 'completed' and v_task.result is not distinct from p_state
+  if v_state = 'completed' and coalesce(v_task.result, 'null') = coalesce(p_state, 'null')
      and v_task.claim_epoch = coalesce(p_claim_epoch, v_task.claim_epoch) then
     return;
   end if;
