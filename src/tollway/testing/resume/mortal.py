@@ -228,7 +228,7 @@ class MortalWorker(Worker):
             version=options.version,
             lease=options.lease,
             remember=not options.once,
-            wanted=self._wanted,
+            wanted=self._begin_claim,
             claimed=self._claimed,
         )
         business = MortalBusiness(dsn, registry.connect)
