@@ -14,7 +14,7 @@ import os
 import socket
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from typing import Any, TypeVar
 from uuid import UUID, uuid4
 
 import orjson
@@ -37,6 +37,8 @@ from tollway.workflow.business import Business
 from tollway.workflow.definition import Registry
 from tollway.workflow.services import Services
 
+C = TypeVar("C", bound=GroupCommit)
+
 log = logging.getLogger("tollway.worker")
 
 UNWIND_SECONDS = 2.0
@@ -57,18 +59,7 @@ class Worker:
         self._registry = registry
         self._link = Link(dsn, "worker")
         self._claims_link = Link(dsn, "worker claims")
-        self._commit = GroupCommit(
-            Line(self._link),
-            claims_apart=Line(self._claims_link) if options.concurrency >= APART_FROM else None,
-            queue=options.queue,
-            worker=self.name,
-            instance=self.instance,
-            version=options.version,
-            lease=options.lease,
-            remember=not options.once,  # who ends when there is nothing has to look everywhere
-            wanted=self._begin_claim,
-            claimed=self._claimed,
-        )
+        self._commit = self._group_commit(GroupCommit, Line(self._claims_link) if options.concurrency >= APART_FROM else None)
         self._leases = Leases(dsn, queue=options.queue, lease=options.lease, lost=self._lost)
         self._wakeup = Wakeup(dsn, queue=options.queue, instance=self.instance, poll=self._look)
         self._upkeep = Upkeep(dsn)
@@ -84,6 +75,20 @@ class Worker:
         self._draining = asyncio.Event()
         self._hurrying = asyncio.Event()
         self._nothing_left = asyncio.Event()
+
+    def _group_commit(self, kind: type[C], claims_apart: Line | None = None) -> C:
+        return kind(
+            Line(self._link),
+            claims_apart=claims_apart,
+            queue=self.options.queue,
+            worker=self.name,
+            instance=self.instance,
+            version=self.options.version,
+            lease=self.options.lease,
+            remember=not self.options.once,  # who ends when there is nothing has to look everywhere
+            wanted=self._begin_claim,
+            claimed=self._claimed,
+        )
 
     # -- from outside -------------------------------------------------------------------------------------------
 

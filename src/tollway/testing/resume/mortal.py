@@ -220,17 +220,7 @@ class MortalWorker(Worker):
 
     def __init__(self, registry: Registry, dsn: str, options: WorkerOptions, fuse: Fuse) -> None:
         super().__init__(registry, dsn, options)
-        commit = MortalCommit(
-            Line(self._link),
-            queue=options.queue,
-            worker=self.name,
-            instance=self.instance,
-            version=options.version,
-            lease=options.lease,
-            remember=not options.once,
-            wanted=self._begin_claim,
-            claimed=self._claimed,
-        )
+        commit = self._group_commit(MortalCommit)
         business = MortalBusiness(dsn, registry.connect)
         commit.fuse = business.fuse = fuse
         self._commit = commit
