@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import os
+import queue
 import threading
+from collections import deque
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import AsyncExitStack, ExitStack, asynccontextmanager, contextmanager
 from typing import Any
 
 import psycopg
 import pytest
+from psycopg.types.json import Jsonb
 
 from fixtures.database import Database
 from tollway import Tollway
+from tollway.errors import TaskFailed
 from tollway.workflow import spare
+from tollway.workflow.connect import connect_async
 
 
 @pytest.fixture
@@ -87,23 +92,90 @@ def test_an_error_of_the_request_costs_no_connection(app: Tollway) -> None:
     assert backend(app) == first
 
 
-def test_no_more_than_a_few_are_kept(app: Tollway, db: Database) -> None:
-    together = threading.Barrier(spare.MOST + 2)
-
-    def request() -> None:
-        with lend(app) as connection:
-            connection.execute("select 1")
-            together.wait(30)
-
-    threads = [threading.Thread(target=request) for _ in range(spare.MOST + 2)]
-    for thread in threads:
+def test_who_comes_when_all_are_lent_waits_for_one(app: Tollway) -> None:
+    with ExitStack() as lent:
+        held = [lent.enter_context(lend(app)).info.backend_pid for _ in range(spare.MOST)]
+        late: queue.Queue[int] = queue.Queue()
+        thread = threading.Thread(target=lambda: late.put(backend(app)))
         thread.start()
-    for thread in threads:
-        thread.join()
+        with pytest.raises(queue.Empty):
+            late.get(timeout=0.2)
+        lent.pop_all().close()
 
-    db.one("select count(*) from pg_stat_activity, pg_sleep(0)")
+    assert late.get(timeout=30) in held
+    thread.join()
+
+
+def test_in_an_event_loop_it_waits_too(app: Tollway) -> None:
+    async def late() -> int:
+        async with lend_async(app) as one:
+            return one.info.backend_pid
+
+    async def case() -> tuple[list[int], int]:
+        async with AsyncExitStack() as lent:
+            held = [(await lent.enter_async_context(lend_async(app))).info.backend_pid for _ in range(spare.MOST)]
+            task = asyncio.create_task(late())
+            assert not (await asyncio.wait({task}, timeout=0.2))[0]
+            await lent.pop_all().aclose()
+            return held, await task
+
+    held, got = asyncio.run(case())
+    assert got in held
+
+
+def test_who_waited_for_long_has_one_more(app: Tollway, monkeypatch: pytest.MonkeyPatch) -> None:
+    """All may be held by starts that wait for a lock of the transaction in which this request is made."""
+    monkeypatch.setattr(spare, "PATIENCE", 0.05)
+
+    async def case() -> None:
+        async with AsyncExitStack() as lent:
+            held = [(await lent.enter_async_context(lend_async(app))).info.backend_pid for _ in range(spare.MOST)]
+            async with lend_async(app) as one:
+                assert one.info.backend_pid not in held
+
+    asyncio.run(case())
+    with ExitStack() as lent:
+        held = [lent.enter_context(lend(app)).info.backend_pid for _ in range(spare.MOST)]
+        assert backend(app) not in held
+    assert len(app.spares._sync[app.dsn]._idle) == spare.MOST  # the one more is not kept
+
+
+def test_what_a_burst_left_is_closed_by_a_later_request(app: Tollway) -> None:
+    with ExitStack() as lent:
+        for _ in range(spare.MOST):
+            lent.enter_context(lend(app))
     kept = app.spares._sync[app.dsn]
-    assert len(kept._idle) == spare.MOST
+    *others, last = kept._idle
+    kept._idle = deque([*((own, since - spare.IDLE_SECONDS) for own, since in others), last])
+
+    backend(app)
+
+    assert [own for own, _ in kept._idle] == [last[0]]
+    assert {own.connection.closed for own, _ in others} == {True}
+
+
+def test_many_who_wait_for_results_share_them(app: Tollway, db: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    opened = []
+
+    async def connect(dsn: str) -> Any:
+        opened.append(dsn)
+        return await connect_async(dsn)
+
+    monkeypatch.setattr(spare, "connect_async", connect)
+    db.one("select absurd.create_queue('q')")
+    tasks = Jsonb([{"task_name": "t", "params": None}] * 50)
+    ids = [task for (task,) in db.rows("select task_id from absurd.spawn_tasks('q', %s)", tasks)]
+
+    async def case() -> None:
+        waiting = [asyncio.create_task(app.handle(each).result()) for each in ids]
+        while len(app.waiters) < len(ids) and not any(each.done() for each in waiting):
+            await asyncio.sleep(0)
+        await asyncio.to_thread(db.rows, "select absurd.cancel_task('q', id) from unnest(%s) as id", ids)
+        ends = await asyncio.gather(*waiting, return_exceptions=True)
+        assert {type(end) for end in ends} == {TaskFailed}
+
+    asyncio.run(case())
+    assert len(opened) <= spare.MOST
 
 
 def test_a_child_process_leaves_its_parents_connection_alone(app: Tollway) -> None:

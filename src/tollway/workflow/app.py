@@ -60,7 +60,7 @@ class Tollway:
         return self._dsn or os.environ.get(DSN_VARIABLE) or embedded_dsn(self.queue)
 
     def close(self) -> None:
-        """Close the connections that requests without `conn` opened and keep for the next, at most four and four of each event loop.
+        """Close the connections that requests without `conn` opened and keep for the next, at most eight and eight of each event loop.
 
         They close by themselves with the application and the process; one that was idle for a minute is not used again.
         """

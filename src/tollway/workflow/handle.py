@@ -34,7 +34,7 @@ class Handle:
 
         Args:
             timeout: seconds, or a timedelta; no limit by default.
-            conn: your connection or session, instead of one of the application's own. It must see what others
+            conn: your connection or session, instead of the application's own. It must see what others
                 commit meanwhile: in a repeatable-read transaction, or in the one that the start joined, the result never comes.
 
         Raises:
@@ -43,10 +43,15 @@ class Handle:
             WrongState: there is no such task.
         """
         ends = None if timeout is None else time.monotonic() + seconds_of(timeout, "timeout")
-        if conn is not None:
-            return await self._wait(AsyncAbsurdClient(conn), ends)
-        async with self._app.spares.lend_async(self._app.dsn) as own:
-            return await self._wait(own, ends)
+        given = None if conn is None else AsyncAbsurdClient(conn)
+        with closing(poll_delays(self._app.waiters)) as delays:
+            for delay in delays:
+                found = await self._look(given)
+                ended, result = outcome_of(self.id, found.state, found.result, found.failure_reason)
+                if ended:
+                    return self._result.decode(result, f"the result of task {self.id}")
+                await pause(patience(self.id, ends, delay))
+        raise AssertionError("poll_delays has no end")
 
     async def state(self, *, conn: Any = None) -> str:
         """pending, running, sleeping, completed, failed or cancelled; with `conn`, as your transaction sees it.
@@ -54,10 +59,7 @@ class Handle:
         Raises:
             WrongState: there is no such task.
         """
-        if conn is not None:
-            return (await self._look(AsyncAbsurdClient(conn))).state
-        async with self._app.spares.lend_async(self._app.dsn) as own:
-            return (await self._look(own)).state
+        return (await self._look(None if conn is None else AsyncAbsurdClient(conn))).state
 
     async def cancel(self, reason: str | None = None, *, conn: Any = None) -> None:
         """Cancel it, with its children that are not detached. A running handler stops at its next heartbeat at the latest.
@@ -77,15 +79,9 @@ class Handle:
         async with self._app.spares.lend_async(self._app.dsn) as own:
             await own.cancel_task(self.queue, self.id, reason)
 
-    async def _look(self, client: AsyncAbsurdClient) -> TaskResult:
-        return found_task(self.id, await client.get_task_result(self.queue, self.id))
-
-    async def _wait(self, client: AsyncAbsurdClient, ends: float | None) -> Any:
-        with closing(poll_delays(self._app.waiters)) as delays:
-            for delay in delays:
-                found = await self._look(client)
-                ended, result = outcome_of(self.id, found.state, found.result, found.failure_reason)
-                if ended:
-                    return self._result.decode(result, f"the result of task {self.id}")
-                await pause(patience(self.id, ends, delay))
-        raise AssertionError("poll_delays has no end")
+    async def _look(self, given: AsyncAbsurdClient | None) -> TaskResult:
+        """On a connection that is the application's own for this look only: many may wait."""
+        if given is not None:
+            return found_task(self.id, await given.get_task_result(self.queue, self.id))
+        async with self._app.spares.lend_async(self._app.dsn) as own:
+            return found_task(self.id, await own.get_task_result(self.queue, self.id))

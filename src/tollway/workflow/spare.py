@@ -1,7 +1,8 @@
 """An application's own connections, each with its client: lent for one request, and kept for the next.
 
 To open one costs more than most requests. A kept one has no session state of ours (autocommit, no settings); it is given out
-only in the process, and the event loop, that opened it, and only while the server has not closed it.
+only in the process, and the event loop, that opened it, and only while the server has not closed it. There are few of them, so
+that no burst of requests takes all that the server has.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import os
 import select
+import threading
 import time
 import weakref
 from collections import deque
@@ -22,10 +24,12 @@ from psycopg.pq import TransactionStatus
 from tollway.client import AbsurdClient, AsyncAbsurdClient
 from tollway.workflow.connect import connect_async, connect_sync
 
-MOST = 4
-"""Kept at once, of each process and loop: what more a burst opened is closed after its request."""
+MOST = 8
+"""Open at once, of each process and loop: a request beyond them waits for one that is given back."""
+PATIENCE = 30.0
+"""Seconds that it waits, then it opens one more: all of them may be held by requests that wait for a lock of who wants another."""
 IDLE_SECONDS = 60.0
-"""One that nobody used for so long is not used again: firewalls forget connections without a word."""
+"""One that nobody used for so long is closed: firewalls forget connections without a word."""
 
 
 class Own(NamedTuple):
@@ -36,17 +40,16 @@ class Own(NamedTuple):
 
 
 class Kept:
-    """Idle connections of one process, to one address, of one event loop or of none."""
+    """Idle connections of one process, to one address, of one event loop or of none; and the turns of who wants one."""
 
     def __init__(self) -> None:
         self._idle: deque[tuple[Own, float]] = deque()
-        self._process = os.getpid()
+        self.process = os.getpid()
+        self.turns = threading.Semaphore(MOST)
+        self.turns_async = asyncio.Semaphore(MOST)
 
     def take(self) -> Own | None:
         """The one used last, if the server still has it."""
-        if self._process != os.getpid():
-            self._idle.clear()  # the parent's: psycopg closes none that another process opened
-            self._process = os.getpid()
         while self._idle:
             try:
                 own, since = self._idle.pop()
@@ -58,7 +61,8 @@ class Kept:
         return None
 
     def give_back(self, own: Own) -> None:
-        """Keep it, if it is as it was, and there is room."""
+        """Keep it, if it is as it was, and there is room. Those that a burst left close here, when they were idle for long."""
+        self._close_old()
         pgconn = own.connection.pgconn
         if pgconn.transaction_status == TransactionStatus.IDLE and len(self._idle) < MOST:
             self._idle.append((own, time.monotonic()))
@@ -68,6 +72,13 @@ class Kept:
     def close(self) -> None:
         while self._idle:
             self._idle.pop()[0].connection.pgconn.finish()
+
+    def _close_old(self) -> None:
+        try:
+            while time.monotonic() - self._idle[0][1] >= IDLE_SECONDS:
+                self._idle.popleft()[0].connection.pgconn.finish()
+        except IndexError:  # none is idle, or another thread was quicker
+            return
 
 
 class Spares:
@@ -82,27 +93,37 @@ class Spares:
     def lend(self, dsn: str) -> Iterator[AbsurdClient]:
         """A client for synchronous code. Raises: as connect_sync."""
         kept = _kept(self._sync, dsn)
-        own = kept.take()
-        if own is None:
-            connection = connect_sync(dsn)
-            own = Own(connection, AbsurdClient(connection))
+        in_turn = kept.turns.acquire(timeout=PATIENCE)
         try:
-            yield own.client
+            own = kept.take()
+            if own is None:
+                connection = connect_sync(dsn)
+                own = Own(connection, AbsurdClient(connection))
+            try:
+                yield own.client
+            finally:
+                kept.give_back(own)
         finally:
-            kept.give_back(own)
+            if in_turn:
+                kept.turns.release()
 
     @asynccontextmanager
     async def lend_async(self, dsn: str) -> AsyncIterator[AsyncAbsurdClient]:
         """A client for the running loop. Raises: as connect_async."""
         kept = _kept(self._of_loop(asyncio.get_running_loop()), dsn)
-        own = kept.take()
-        if own is None:
-            connection = await connect_async(dsn)
-            own = Own(connection, AsyncAbsurdClient(connection))
+        in_turn = await _turn_of(kept.turns_async)
         try:
-            yield own.client
+            own = kept.take()
+            if own is None:
+                connection = await connect_async(dsn)
+                own = Own(connection, AsyncAbsurdClient(connection))
+            try:
+                yield own.client
+            finally:
+                kept.give_back(own)
         finally:
-            kept.give_back(own)
+            if in_turn:
+                kept.turns_async.release()
 
     def close(self) -> None:
         """Close what is idle, but for what another loop that still runs has."""
@@ -122,7 +143,21 @@ class Spares:
 
 
 def _kept(known: dict[str, Kept], dsn: str) -> Kept:
-    return known.get(dsn) or known.setdefault(dsn, Kept())
+    kept = known.get(dsn) or known.setdefault(dsn, Kept())
+    if kept.process != os.getpid():  # the parent's, with its turns; psycopg closes no connection that another process opened
+        kept = known[dsn] = Kept()
+    return kept
+
+
+async def _turn_of(turns: asyncio.Semaphore) -> bool:
+    """Whether one came in time."""
+    if not turns.locked():
+        return await turns.acquire()  # without a timer: this is nearly every request
+    try:
+        async with asyncio.timeout(PATIENCE):
+            return await turns.acquire()
+    except TimeoutError:
+        return False
 
 
 def _close_all(*kept: dict[Any, Any]) -> None:

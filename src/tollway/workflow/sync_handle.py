@@ -37,7 +37,7 @@ class SyncHandle:
 
         Args:
             timeout: seconds, or a timedelta; no limit by default.
-            conn: your connection or session, instead of one of the application's own. It must see what others
+            conn: your connection or session, instead of the application's own. It must see what others
                 commit meanwhile: in a repeatable-read transaction, or in the one that the start joined, the result never comes.
 
         Raises:
@@ -46,10 +46,15 @@ class SyncHandle:
             WrongState: there is no such task.
         """
         ends = None if timeout is None else time.monotonic() + seconds_of(timeout, "timeout")
-        if conn is not None:
-            return self._wait(AbsurdClient(conn), ends)
-        with self._app.spares.lend(self._app.dsn) as own:
-            return self._wait(own, ends)
+        given = None if conn is None else AbsurdClient(conn)
+        with closing(poll_delays(self._app.waiters)) as delays:
+            for delay in delays:
+                found = self._look(given)
+                ended, result = outcome_of(self.id, found.state, found.result, found.failure_reason)
+                if ended:
+                    return self._result.decode(result, f"the result of task {self.id}")
+                pause(patience(self.id, ends, delay))
+        raise AssertionError("poll_delays has no end")
 
     def state(self, *, conn: Any = None) -> str:
         """pending, running, sleeping, completed, failed or cancelled; with `conn`, as your transaction sees it.
@@ -57,10 +62,7 @@ class SyncHandle:
         Raises:
             WrongState: there is no such task.
         """
-        if conn is not None:
-            return (self._look(AbsurdClient(conn))).state
-        with self._app.spares.lend(self._app.dsn) as own:
-            return (self._look(own)).state
+        return (self._look(None if conn is None else AbsurdClient(conn))).state
 
     def cancel(self, reason: str | None = None, *, conn: Any = None) -> None:
         """Cancel it, with its children that are not detached. A running handler stops at its next heartbeat at the latest.
@@ -80,15 +82,9 @@ class SyncHandle:
         with self._app.spares.lend(self._app.dsn) as own:
             own.cancel_task(self.queue, self.id, reason)
 
-    def _look(self, client: AbsurdClient) -> TaskResult:
-        return found_task(self.id, client.get_task_result(self.queue, self.id))
-
-    def _wait(self, client: AbsurdClient, ends: float | None) -> Any:
-        with closing(poll_delays(self._app.waiters)) as delays:
-            for delay in delays:
-                found = self._look(client)
-                ended, result = outcome_of(self.id, found.state, found.result, found.failure_reason)
-                if ended:
-                    return self._result.decode(result, f"the result of task {self.id}")
-                pause(patience(self.id, ends, delay))
-        raise AssertionError("poll_delays has no end")
+    def _look(self, given: AbsurdClient | None) -> TaskResult:
+        """On a connection that is the application's own for this look only: many may wait."""
+        if given is not None:
+            return found_task(self.id, given.get_task_result(self.queue, self.id))
+        with self._app.spares.lend(self._app.dsn) as own:
+            return found_task(self.id, own.get_task_result(self.queue, self.id))
