@@ -26,3 +26,12 @@ def test_what_was_alive_is_frozen_while_a_worker_has_the_process(app: Tollway, o
     app.close()
 
     assert (frozen, gc.get_freeze_count()) == ([own], 0)
+
+
+def test_what_the_application_froze_stays_frozen(app: Tollway) -> None:
+    gc.freeze()
+    try:
+        asyncio.run(Worker(app.registry, app.dsn, WorkerOptions(once=True)).run(signals=True))
+        assert gc.get_freeze_count() > 0
+    finally:
+        gc.unfreeze()

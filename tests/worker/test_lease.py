@@ -9,6 +9,8 @@ from typing import Any
 
 import pytest
 
+from tollway.worker.lease import Leases
+from tollway.worker.line import Line
 from tollway.workflow import Context, SyncContext, Tollway
 from worker.harness import Database, eventually, eventually_sync, run, working
 
@@ -59,6 +61,7 @@ def test_a_lost_task_stops_its_handler_and_frees_its_slot(app: Tollway, look: Da
 
     @app.workflow
     async def victim(ctx: Context) -> int:
+        await ctx.wait_for_event("emitted before")  # answered at once: it goes on, and can be lost
         begun.append(ctx.attempt)
         if len(begun) == 1:
             try:
@@ -72,6 +75,7 @@ def test_a_lost_task_stops_its_handler_and_frees_its_slot(app: Tollway, look: Da
         return "my turn"
 
     async def scenario() -> None:
+        await app.emit_event("emitted before")
         task = await app.start(victim)
         async with working(app, lease=1, concurrency=1):
             await eventually(_is(lambda: begun))
@@ -119,6 +123,44 @@ def test_a_cancelled_thread_ends_at_its_next_call(app: Tollway, look: Database) 
     run(scenario())
     assert not swallowed.is_set()
     assert look.violations() == []
+
+
+@pytest.mark.parametrize("way", ["completes", "waits"])
+def test_one_that_has_left_and_does_not_know_it_is_not_called_lost(
+    app: Tollway, look: Database, way: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The answer that says so is held back until the heartbeat was told that the claim is over."""
+    told = asyncio.Event()
+    ask, report = Line.ask, Leases._report
+
+    async def asking(line: Line, *args: Any, **options: Any) -> Any:
+        answer = await ask(line, *args, **options)
+        if look.one("select exists (select from absurd.task where state in ('completed', 'sleeping'))"):
+            await asyncio.wait_for(told.wait(), 20)
+        return answer
+
+    def reporting(leases: Leases, claim: Any, status: str) -> None:
+        report(leases, claim, status)
+        told.set()
+
+    monkeypatch.setattr(Line, "ask", asking)
+    monkeypatch.setattr(Leases, "_report", reporting)
+
+    @app.workflow
+    async def leaves(ctx: Context) -> None:
+        if way == "waits":
+            await ctx.wait_for_event("go on")
+
+    async def scenario() -> None:
+        task = await app.start(leaves)
+        async with working(app, lease=1):
+            await asyncio.wait_for(told.wait(), 20)
+            await app.emit_event("go on")
+            await task.result(timeout=20)
+
+    with caplog.at_level(logging.WARNING, "tollway.worker"):
+        run(scenario())
+    assert [line for line in caplog.messages if "lease lost" in line] == []
 
 
 def _is(condition: Any) -> Any:

@@ -24,7 +24,7 @@ select (select count(*) from absurd.checkpoint c where c.queue_name = %(queue)s 
 """
 BUSY_SINCE = """
 select count(*) from pg_stat_activity
-where application_name = 'tollway worker' and state = 'active' and query_start <= %s"""
+where application_name in ('tollway worker', 'tollway worker claims') and state = 'active' and query_start <= %s"""
 ENDED = ("completed", "failed", "cancelled")
 
 

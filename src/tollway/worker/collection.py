@@ -15,6 +15,9 @@ from collections.abc import Iterator
 @contextlib.contextmanager
 def spared() -> Iterator[None]:
     """While entered, what was alive before is not collected and costs no collection any time."""
+    if gc.get_freeze_count():
+        yield  # somebody froze before, the application or another worker, and thaws when it wants
+        return
     gc.collect()
     gc.freeze()
     try:

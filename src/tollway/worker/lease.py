@@ -31,7 +31,10 @@ class Held(Protocol):
 
     task_id: str
     epoch: int
-    ending: bool
+
+    @property
+    def leaving(self) -> bool:
+        """Whether an operation is under way after which it may be over: what becomes of it, that answer says."""
 
 
 class Leases:
@@ -119,9 +122,8 @@ class Leases:
                     self._loop.call_soon_threadsafe(self._report, claim, status)
 
     def _report(self, claim: Held, status: str) -> None:
-        # One that is ending has its last operation under way, whose own answer decides; one that was let go
-        # meanwhile has ended.
-        if self._held.get(claim.task_id) is claim and not claim.ending:
+        # One that is leaving may have left already, without knowing; one that was let go meanwhile has ended.
+        if self._held.get(claim.task_id) is claim and not claim.leaving:
             self._lost(claim, status)
 
     def _close(self) -> None:

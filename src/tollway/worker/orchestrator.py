@@ -40,7 +40,7 @@ class Orchestrator:
 
     __slots__ = (
         "_commit", "_executor", "_journal", "_on_ending", "_on_sleep", "_pending", "_queue", "_releasing", "_services", "_task",
-        "_workflow", "claim", "ending", "epoch", "task_id",
+        "_waits", "_workflow", "claim", "ending", "epoch", "task_id",
     )  # fmt: skip
 
     def __init__(
@@ -59,6 +59,8 @@ class Orchestrator:
         self.task_id: str = claim["task_id"]
         self.epoch: int = claim["claim_epoch"]
         self.ending = False
+        self._waits = 0
+        """That are handed over and not answered, or were answered with a suspension."""
         self._workflow = workflow
         self._commit = commit
         self._queue = queue
@@ -117,7 +119,20 @@ class Orchestrator:
         self._interrupt()
 
     def hand_over(self, *ops: Operation) -> asyncio.Future[Answer]:
-        return self._commit.submit(self.task_id, self.epoch, ops)
+        future = self._commit.submit(self.task_id, self.epoch, ops)
+        if ops[-1]["op"] in operations.WAITS:
+            self._waits += 1
+            future.add_done_callback(self._waited)
+        return future
+
+    def _waited(self, answered: asyncio.Future[Answer]) -> None:
+        if answered.cancelled() or answered.exception() is not None or answered.result()["outcome"] != SUSPENDED:
+            self._waits -= 1
+
+    @property
+    def leaving(self) -> bool:
+        """Whether an operation is under way, or just answered, after which this claim is over."""
+        return self.ending or self._waits > 0
 
     # -- the four ends ------------------------------------------------------------------------------------------
 
@@ -138,7 +153,7 @@ class Orchestrator:
                 self._on_sleep(ops[-1]["seconds"])
             return True
         # It may go on at once, so it keeps its slot until that is known.
-        answer = await self._commit.submit(self.task_id, self.epoch, ops)
+        answer = await self.hand_over(*ops)
         if answer["outcome"] == SUSPENDED:
             return True
         self._journal.remember_answer(ops[-1], answer)
