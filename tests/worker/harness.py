@@ -108,11 +108,11 @@ class Database:
 
 
 class WorkerProcess:
-    """`tollway worker crashing:app` as its own process."""
+    """`tollway worker` as its own process."""
 
-    def __init__(self, dsn: str, *arguments: str, **environment: str) -> None:
+    def __init__(self, dsn: str, *arguments: str, target: str = "crashing:app", **environment: str) -> None:
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "tollway", "worker", "crashing:app", "--dsn", dsn, *arguments],
+            [sys.executable, "-m", "tollway", "worker", target, "--dsn", dsn, *arguments],
             cwd=HERE,
             env={**os.environ, **environment},
             stderr=subprocess.PIPE,
