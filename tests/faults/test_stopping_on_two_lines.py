@@ -9,7 +9,7 @@ import psycopg
 import pytest
 
 from faults import flow
-from faults.flow import BOUND, CLAIMS, HELD, SLOTS, TASKS, Flow, Lines
+from faults.flow import BOUND, CLAIMS, HELD, OPERATIONS, SLOTS, TASKS, Flow, Lines
 from tollway import Tollway
 from worker.harness import Database, eventually_sync
 
@@ -50,12 +50,31 @@ def test_a_claim_that_waits_for_a_lock_does_not_keep_the_worker(app: Tollway, lo
 
     with Flow(app.dsn, tmp_path / "worker", "--grace", "0.1") as worker:
         worker.both_lines_busy(lines, look)
-        lines.let_go(flow.OPERATIONS)
+        lines.let_go(OPERATIONS)
         worker.process.signal(signal.SIGTERM)
         assert worker.process.wait(BOUND) == 0
 
     assert flow.running(look) == 0
     assert not lines.waits(CLAIMS)
+    lines.removed()
+    flow.work_off_the_rest(app.dsn, tmp_path / "other")
+    flow.assert_each_ended_once(look)
+
+
+def test_what_could_not_be_said_in_time_is_given_back_at_the_last(app: Tollway, look: Database, tmp_path: Path) -> None:
+    """The call that gives back those that never began is stuck, and with it all who would go by the next."""
+    flow.start_tasks(look)
+    lines = Lines.laid(look)
+
+    with Flow(app.dsn, tmp_path / "worker", "--grace", "0.1") as worker:
+        worker.settled(look)
+        lines.hold(OPERATIONS)
+        worker.process.signal(signal.SIGTERM)
+        eventually_sync(lambda: flow.backend(look, OPERATIONS, "wait_event = 'advisory' and query like '%%release_claims%%'"), BOUND)
+        lines.let_go(OPERATIONS)
+        assert worker.process.wait(BOUND) == 0
+
+    assert flow.running(look) == 0
     lines.removed()
     flow.work_off_the_rest(app.dsn, tmp_path / "other")
     flow.assert_each_ended_once(look)
