@@ -1,20 +1,29 @@
-"""The server is killed under a worker in full flow, and started again: both lines come back, and each task ends once."""
+"""The server is killed under a worker in full flow: once it is there again both lines come back, and each task ends once."""
 
 from __future__ import annotations
 
 import signal
+from collections.abc import Iterator
 from pathlib import Path
 
+import pytest
+
 from faults import flow
-from faults.flow import BOUND, TASKS, Flow, Lines
+from faults.flow import BOUND, HELD, TASKS, Flow, Lines
 from tollway.embedded import EmbeddedPostgres
 from worker.harness import Database, eventually_sync
 
 
-def test_a_worker_on_two_lines_outlives_its_server(own_server: EmbeddedPostgres, tmp_path: Path) -> None:
+@pytest.fixture
+def look(own_server: EmbeddedPostgres) -> Iterator[Database]:
+    database = Database(own_server.dsn)
+    database.connection.execute("select absurd.create_queue('default')")
+    yield database
+    database.close()
+
+
+def test_a_worker_on_two_lines_outlives_its_server(own_server: EmbeddedPostgres, look: Database, tmp_path: Path) -> None:
     """Killed while it is in the middle of a call of many ends and of a claim, so neither has happened."""
-    look = Database(own_server.dsn)
-    look.connection.execute("select absurd.create_queue('default')")
     flow.start_tasks(look)
     lines = Lines.laid(look)
 
@@ -23,8 +32,7 @@ def test_a_worker_on_two_lines_outlives_its_server(own_server: EmbeddedPostgres,
         own_server.kill()
         worker.process.says("database unreachable for worker")
         own_server.start()
-        look = Database(own_server.dsn)
-        lines = Lines(look)
+        look.connect()
         worker.both_lines_busy(lines, look)
         lines.let_go()
         worker.set_free()
@@ -35,4 +43,22 @@ def test_a_worker_on_two_lines_outlives_its_server(own_server: EmbeddedPostgres,
     lines.removed()
     assert set(flow.bodies(tmp_path).values()) == {1}
     flow.assert_each_ended_once(look)
-    look.close()
+
+
+def test_a_worker_stops_while_its_server_is_down(own_server: EmbeddedPostgres, look: Database, tmp_path: Path) -> None:
+    """It cannot say so to anybody: what it held waits for its lease, and is whole."""
+    flow.start_tasks(look)
+    lines = Lines.laid(look)
+
+    with Flow(own_server.dsn, tmp_path / "worker", "--grace", "0.1") as worker:
+        worker.both_lines_busy(lines, look)
+        own_server.kill()
+        worker.process.says("database unreachable for worker")
+        worker.process.signal(signal.SIGTERM)
+        assert worker.process.wait(BOUND) == 0
+
+    own_server.start()
+    look.connect()
+    assert flow.running(look) == HELD
+    lines.removed()
+    assert look.violations() == []

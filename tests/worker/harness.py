@@ -69,7 +69,11 @@ class Database:
 
     def __init__(self, dsn: str) -> None:
         self.dsn = dsn
-        self.connection = psycopg.connect(dsn, autocommit=True)
+        self.connect()
+
+    def connect(self) -> None:
+        """Anew, where the server was killed."""
+        self.connection = psycopg.connect(self.dsn, autocommit=True)
 
     def rows(self, query: str, *params: Any) -> list[tuple[Any, ...]]:
         return self.connection.execute(query, params).fetchall()
