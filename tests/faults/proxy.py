@@ -28,7 +28,8 @@ class Cut:
 class Proxy:
     """Listens in `folder` and forwards to the server's socket folder. Only connections of `purpose` are counted and cut.
 
-    `deaf_to` refuses every connection of that purpose.
+    `deaf_to` refuses every connection of that purpose; from when `mute_to` is set on, no answer to that purpose comes through, and
+    nobody is told so.
     """
 
     def __init__(self, folder: Path, server: str, *, purpose: str = "worker", deaf_to: str | None = None) -> None:
@@ -36,6 +37,7 @@ class Proxy:
         self.requests = 0
         self.cut: Cut | None = None
         self.refused = 0
+        self.mute_to: str | None = None
         self._server = server
         self._purpose = f"tollway {purpose}".encode()
         self._deaf_to = None if deaf_to is None else f"tollway {deaf_to}".encode()
@@ -74,7 +76,7 @@ class Proxy:
             self.refused += 1
             return
         server, to_server = await asyncio.open_unix_connection(f"{self._server}/{SOCKET}")
-        line = _Line(server, to_server, to_client)
+        line = _Line(server, to_server, to_client, muted=lambda: self.mute_to is not None and f"tollway {self.mute_to}".encode() in hello)
         answers = asyncio.create_task(line.answers())
         try:
             to_server.write(hello)
@@ -106,10 +108,18 @@ class Proxy:
 class _Line:
     """From the server to the client, until a limit."""
 
-    def __init__(self, server: asyncio.StreamReader, to_server: asyncio.StreamWriter, to_client: asyncio.StreamWriter) -> None:
+    def __init__(
+        self,
+        server: asyncio.StreamReader,
+        to_server: asyncio.StreamWriter,
+        to_client: asyncio.StreamWriter,
+        *,
+        muted: Callable[[], bool],
+    ) -> None:
         self._server = server
         self._to_server = to_server
         self._to_client = to_client
+        self._muted = muted
         self._left: int | None = None
 
     def limit(self, size: int) -> None:
@@ -117,6 +127,8 @@ class _Line:
 
     async def answers(self) -> None:
         while data := await self._server.read(1 << 20):
+            if self._muted():
+                continue
             if self._left is not None:
                 data, more = data[: self._left], len(data) >= self._left
                 self._left -= len(data)

@@ -5,13 +5,11 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import itertools
-import tempfile
 from collections import Counter
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
-import pytest
 from psycopg.conninfo import conninfo_to_dict
 
 from faults.proxy import AFTER, BEFORE, Cut, Proxy
@@ -22,13 +20,6 @@ from worker.harness import DEADLINE, Database, run
 PLACES = (BEFORE, AFTER, 1, 5, 60, 200)
 FEWEST_REQUESTS = 5
 """That one story takes: fewer, and this test no longer cuts what it means to."""
-
-
-@pytest.fixture
-def folder() -> Iterator[Path]:
-    # a socket's path must be short
-    with tempfile.TemporaryDirectory(prefix="tw-") as name:
-        yield Path(name)
 
 
 @contextlib.asynccontextmanager

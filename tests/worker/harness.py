@@ -69,7 +69,11 @@ class Database:
 
     def __init__(self, dsn: str) -> None:
         self.dsn = dsn
-        self.connection = psycopg.connect(dsn, autocommit=True)
+        self.connect()
+
+    def connect(self) -> None:
+        """Anew, where the server was killed."""
+        self.connection = psycopg.connect(self.dsn, autocommit=True)
 
     def rows(self, query: str, *params: Any) -> list[tuple[Any, ...]]:
         return self.connection.execute(query, params).fetchall()
@@ -108,11 +112,11 @@ class Database:
 
 
 class WorkerProcess:
-    """`tollway worker crashing:app` as its own process."""
+    """`tollway worker` as its own process."""
 
-    def __init__(self, dsn: str, *arguments: str, **environment: str) -> None:
+    def __init__(self, dsn: str, *arguments: str, target: str = "crashing:app", **environment: str) -> None:
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "tollway", "worker", "crashing:app", "--dsn", dsn, *arguments],
+            [sys.executable, "-m", "tollway", "worker", target, "--dsn", dsn, *arguments],
             cwd=HERE,
             env={**os.environ, **environment},
             stderr=subprocess.PIPE,

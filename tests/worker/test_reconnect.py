@@ -4,17 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import json
-import shutil
-import tempfile
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import psycopg
 import pytest
 
 from tollway.embedded import EmbeddedPostgres
-from tollway.schema import install
 from tollway.worker.group_commit import APART_FROM
 from tollway.workflow import Context, Tollway
 from worker.harness import Database, eventually, run, working
@@ -81,17 +76,6 @@ def test_tasks_whose_claim_was_not_answered_are_not_lost(app: Tollway, look: Dat
     assert any(json.loads(answer)["claims"] for answer in lost)
     assert look.one("select count(*) from absurd.task where attempt > 1") == 0
     assert look.violations() == []
-
-
-@pytest.fixture
-def own_server(request: pytest.FixtureRequest) -> Iterator[EmbeddedPostgres]:
-    """A server that may be killed: the others' goes on."""
-    folder = Path(tempfile.mkdtemp(prefix="tollway-"))
-    folder.chmod(0o755)
-    with EmbeddedPostgres(folder / "pg", int(request.config.getoption("--pg")), settings={"fsync": "off"}) as server:
-        install(server.dsn)
-        yield server
-    shutil.rmtree(folder)
 
 
 def test_r23_a_worker_outlives_a_server_that_is_killed_and_started_again(own_server: EmbeddedPostgres) -> None:

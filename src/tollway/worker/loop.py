@@ -14,6 +14,7 @@ import os
 import socket
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any, TypeVar
 from uuid import UUID, uuid4
 
@@ -43,6 +44,8 @@ log = logging.getLogger("tollway.worker")
 
 UNWIND_SECONDS = 2.0
 """How long handlers that were told to stop may take to unwind before their tasks are released."""
+RELEASE_SECONDS = 5.0
+"""How long giving them back may take: somebody may hold the whole table, or the server may not answer."""
 RELEASE = "select task_id, status from absurd.release_claims(%s, %s::text::jsonb)"
 
 
@@ -163,6 +166,8 @@ class Worker:
         self._more = more
         for claim in claims:
             self._take(claim)
+        if self._draining.is_set():
+            self._give_back_waiting()  # claimed by the call that was in flight; what runs here may take long to end
         self._fill_slots()
         if more:
             self._wakeup.busy()
@@ -196,8 +201,6 @@ class Worker:
             # It slept, or was released, and came back before its last run was put away: that one may do no more.
             self._stop(older)
         self._leases.hold(run)
-        if self._draining.is_set():
-            return  # claimed by the call that was in flight: given back with the rest
         self._waiting.append(run)
 
     def _fill_slots(self) -> None:
@@ -247,8 +250,12 @@ class Worker:
     def _give_back_waiting(self) -> None:
         while self._waiting:
             run = self._waiting.popleft()
-            self._leases.let_go(run)
-            self._commit.submit(run.task_id, run.epoch, (operations.release(),)).add_done_callback(_retrieve)
+            run.ending = True  # and held until that is answered: if it never is, it goes back with the rest
+            self._commit.submit(run.task_id, run.epoch, (operations.release(),)).add_done_callback(partial(self._given_back, run))
+
+    def _given_back(self, run: Orchestrator, answered: asyncio.Future[Any]) -> None:
+        self._leases.let_go(run)
+        _retrieve(answered)
 
     # -- stopping -----------------------------------------------------------------------------------------------
 
@@ -324,8 +331,9 @@ class Worker:
             return
         claims: list[dict[str, Any]] = [{"task_id": run.task_id, "epoch": run.epoch} for run in left]
         try:
-            connection = await self._link.try_connection()
-            await connection.execute(RELEASE, (self.options.queue, orjson.dumps(claims).decode()))
+            async with asyncio.timeout(RELEASE_SECONDS):
+                connection = await self._link.try_connection()
+                await connection.execute(RELEASE, (self.options.queue, orjson.dumps(claims).decode()))
         except (*LOST, psycopg.Error) as error:
             log.warning("%d tasks could not be released (%s); their leases expire", len(left), first_line(error))
         else:
