@@ -361,15 +361,22 @@ def trigger_functions(db: Database) -> set[str]:
 @says(22, "`workflow_run` and the ended attempts are written by triggers")
 def _(db: Database) -> None:
     writers = {w.function for w in state_writes() if w.table in ("workflow_run", "run")}
-    assert writers - trigger_functions(db) == {"_mend_workflow_run"}
+    assert writers - trigger_functions(db) == {"_mend_workflow_run", "cleanup_workflow_runs"}
     assert callers("_mend_workflow_run") == {"repair"}
+    assert {w.function for w in state_writes() if (w.table, w.verb) == ("workflow_run", "delete")} == {"cleanup_workflow_runs"}
+    assert callers("cleanup_workflow_runs") == set()
+    running(db)
+    db.conn.execute("select absurd.drop_queue(%s)", (h.Q,))
+    db.clock.set(at(11))
+    db.conn.execute("select absurd.cleanup_workflow_runs(%s, 0)", (h.Q,))
+    assert db.one("select count(*) from absurd.absurd_event_log where event = 'workflow.removed'") == 1
 
 
 @says(23, "Each row of the log that tells a move")
 def _(db: Database) -> None:
     writers = {w.function for w in state_writes() if w.table == "absurd_event_log"}
     others = writers - trigger_functions(db)
-    assert others == {"_log_on_move", "_log_unanswered", "_repaired", "drop_log_before", "drop_queue"}
+    assert others == {"_log_on_move", "_log_unanswered", "_repaired", "_workflow_run_project_delete", "drop_log_before", "drop_queue"}
     bodies = dict(pair for path in state_writes_in.SQL.rglob("*.sql") for pair in BODY.findall(path.read_text()))
     for name in others:
         (columns,) = re.findall(r"insert into absurd\.absurd_event_log \((.*?)\)", bodies[name], re.DOTALL)

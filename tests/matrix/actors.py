@@ -231,6 +231,7 @@ METHODS: dict[str, Method] = {
     "emit_event": lambda c, a: c.emit_event(a["queue_name"], a["event_name"], a["payload"]),
     "cleanup_tasks": lambda c, a: c.cleanup_tasks(a["queue_name"], a["ttl_seconds"]),
     "cleanup_events": lambda c, a: c.cleanup_events(a["queue_name"], a["ttl_seconds"]),
+    "cleanup_workflow_runs": lambda c, a: c.cleanup_workflow_runs(a["queue_name"], a["ttl_seconds"]),
     "cleanup_all_queues": lambda c, a: c.cleanup_all_queues(a["queue_name"]),
     "drop_log_before": lambda c, a: c.drop_log_before(a["before"]),
     "set_on_move": lambda c, a: c.set_on_move(a["queue_name"], a["task_name"], a["to_state"], a["handler_task"]),

@@ -259,6 +259,10 @@ CALLS = (
     Row(("cleanup_events",), "waiting for an event", q(ttl_seconds=5)),
     *(Row(("cleanup_all_queues",), f"{state}, short retention", q(), (purged(state, via="cleanup_tasks"),), owned=("task",))
       for state in ("completed", "failed", "cancelled")),
+    Row(("cleanup_workflow_runs",), "completed and purged", q(ttl_seconds=5), forgotten=("task",),
+        logged=(("workflow.removed", {"workflow": "work", "status": "completed", "purged_at": at(2)}),)),
+    Row(("cleanup_workflow_runs",), "completed and purged", q(ttl_seconds=9), note="not so long ago"),
+    Row(("cleanup_workflow_runs",), "completed", q(ttl_seconds=5)),
     *(Row(("cleanup_tasks",), scene, q(ttl_seconds=0)) for scene in ("pending", "sleeping", "waiting for an event")),
     Row(("drop_queue",), "pending", q(), (purged("pending", epoch=0),), **DROP),
     Row(("drop_queue",), "running", q(), (purged("running", worker="w1"),), **DROP),

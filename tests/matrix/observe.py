@@ -179,6 +179,9 @@ def _view(label: str, row: Row, change: Change | None, call: Call, task: Columns
 def _workflows(row: Row, changes: dict[str, Change], call: Call, before: Sight, after: Sight) -> Iterator[str]:
     for label in before.workflows.keys() | after.workflows.keys() | {c.label for c in row.changes if c.root}:
         change, have = changes.get(label), after.workflows.get(label)
+        if label in row.forgotten:
+            yield from _differ(f"workflow_run of {label} is there", have is not None, False)
+            continue
         if have is None or (change and not change.root):
             yield f"{label}: workflow_run is {'missing' if have is None else 'there for a child'}"
             continue
@@ -209,7 +212,7 @@ def _log(row: Row, call: Call, before: Sight, after: Sight) -> Iterator[str]:
     yield from _differ("log rows without a task", [e["event"] for e in without], [event for event, _ in row.logged])
     for entry, (_, detail) in zip(without, row.logged, strict=False):
         want = _by(call, entry) | {"event": entry["event"], "detail": resolve(detail, call), "via": call.via}
-        want |= {"workflow_run_id": call.ids["task"]} if entry["event"] == "repaired" else {}
+        want |= {"workflow_run_id": call.ids["task"]} if entry["event"] in ("repaired", "workflow.removed") else {}
         yield from _columns(f"log {entry['event']}", entry, dict.fromkeys(entry) | want)
 
 

@@ -141,6 +141,7 @@ def summary(
         for label, row in sorted(after.workflows.items())
         if row != before.workflows.get(label)
     ]
+    runs += ["removed" for _ in before.workflows.keys() - after.workflows.keys()]
     besides = [
         f"{name} {len(have) - len(was):+d}"
         for name, have, was in (

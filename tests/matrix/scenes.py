@@ -99,6 +99,15 @@ def short_retention(how: str, **options: Any) -> Callable[[Scene], None]:
     return make
 
 
+def purged(how: str) -> Callable[[Scene], None]:
+    def make(scene: Scene) -> None:
+        ended(how)(scene)
+        scene.clock(2)
+        scene.one("select absurd.cleanup_tasks(%s, 1)", scene.queue)
+
+    return make
+
+
 def stolen(scene: Scene) -> None:
     """w1's lease ran out, and w2 holds the second attempt."""
     scene.running(lease=2)
@@ -199,6 +208,7 @@ SCENES: dict[str, Callable[[Scene], Any]] = {
     "completed, short retention": short_retention("completed"),
     "failed, short retention": short_retention("failed", max_attempts=1),
     "cancelled, short retention": short_retention("cancelled"),
+    "completed and purged": purged("completed"),
     "failed, its workflow says pending": the_incident,
     "event emitted while it was held": left_asleep,
     "event emitted, and nobody woke it": left_to_a_repair,

@@ -24,7 +24,7 @@ NOT_IN_THE_SDK = CRON | PLAIN | {
     "claim_tasks", "spawn_tasks", "heartbeat", "release_claims", "record_step", "record_steps", "worker_sync",
     "worker_idle", "worker_busy", "set_on_move",
     "remove_on_move", "list_on_move", "verify", "repair", "cleanup_tasks", "cleanup_events", "cleanup_all_queues",
-    "drop_log_before",
+    "cleanup_workflow_runs", "drop_log_before",
 }  # fmt: skip
 # called by functions that run as their caller; they read the catalog
 INTERNAL_BUT_EXECUTABLE = {"_named_queue", "_cron_lacks", "_require_cron", "_cron_scope"}

@@ -106,6 +106,7 @@ class Row:
     lease: Columns = field(default_factory=dict)  # columns of the task that change without a move
     steps: int | None = None  # of the status view, where a checkpoint of step s was written without a move
     owned: tuple[str, ...] = ()  # labels whose runs, checkpoints and waits leave with them
+    forgotten: tuple[str, ...] = ()  # labels whose workflow_run is removed
     notify: bool = False
     without: tuple[str, ...] = ()  # actors that cannot say this: they have no such argument
     besides: Columns = field(default_factory=dict)  # rows of tables that hold no state: table -> how many more

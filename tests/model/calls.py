@@ -244,6 +244,12 @@ class Calls(World):
         self.purge(old)
         return len(old)
 
+    def cleanup_workflow_runs(self, queue: str, ttl: int) -> int:
+        old = [t for t in self.of_queue(queue, "purged") if t.parent is None and (t.purged_at or 0) < self.now - ttl and not t.forgotten]
+        for task in old:
+            task.forgotten = True
+        return len(old)
+
     def cleanup_events(self, queue: str, ttl: int) -> None:
         """Emitted ones that are old; how many placeholders go with them is nobody's promise."""
         for key in [k for k, (at, _, _) in self.events.items() if k[0] == queue and at < self.now - ttl]:

@@ -32,6 +32,7 @@ WAITS = "select w.task_id, w.step_name, w.event_name, w.awaited_task_id, w.timeo
 EMITTED = """
 select l.queue_name, l.detail ->> 'event', count(*), (array_agg((l.detail ->> 'woken')::integer order by l.log_id desc))[1]
 from absurd.absurd_event_log l where l.queue_name = any(%s) and l.event = 'event.emitted' group by 1, 2"""
+REMOVED = "select l.workflow_run_id from absurd.absurd_event_log l where l.queue_name = any(%s) and l.event = 'workflow.removed'"
 STATUS = "select s.task_id, s.state, s.worker, s.lease_until, s.steps_done from absurd.task_runtime_status s where s.queue_name = any(%s)"
 
 
@@ -61,6 +62,7 @@ class Seen:
         for task, step, event, awaited, until in rows(WAITS):
             self.waits.setdefault(task, {})[step] = Wait(event, awaited, seconds(until))
         self.emitted = {(queue, event): (count, woken) for queue, event, count, woken in rows(EMITTED)}
+        self.removed = [task for (task,) in rows(REMOVED)]
         self.status = {row[0]: row for row in rows(STATUS)}
 
     def record(self, task_id: UUID) -> Record:
@@ -98,7 +100,7 @@ def expected(task: Task) -> Record:
         )  # fmt: skip
         record |= {name: columns[name] for name in names}
         record |= {"runs": task.runs, "saved": task.saved, "waits": task.waits}
-    if task.parent is None:
+    if task.parent is None and not task.forgotten:
         last = task.log[-1]
         status = last.from_state if last.to_state == "purged" else task.state
         error = task.error if status in ("failed", "cancelled") else None
@@ -124,6 +126,8 @@ def differences(world: World, seen: Seen) -> list[str]:
             for key in sorted(is_.keys() | should.keys())
             if is_.get(key) != should.get(key)
         ]
+    if sorted(seen.removed) != sorted(t.id for t in world.tasks.values() if t.forgotten):
+        found.append(f"removals in the log: {seen.removed}")
     emitted = {key: count for key, (count, _) in seen.emitted.items()}
     if emitted != dict(world.emissions):
         found.append(f"emissions: {emitted}, should be {dict(world.emissions)}")

@@ -107,6 +107,15 @@ class Workers(Machine):
             self.actors.cleanup(door, "cleanup_events", queue, ttl)
             self.world.cleanup_events(queue, ttl)
 
+    @rule(n=NUMBER, door=DOOR, ttl=st.sampled_from([0, 30]))
+    def forget(self, n: int, door: str, ttl: int) -> None:
+        queue = self.queue(n)
+        self.both(
+            "forget",
+            lambda: self.actors.cleanup(door, "cleanup_workflow_runs", queue, ttl),
+            lambda _: self.world.cleanup_workflow_runs(queue, ttl),
+        )
+
     def _cleanup(self, name: str, queue: str, door: str, ttl: int) -> None:
         self.both(
             name,

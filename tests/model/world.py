@@ -119,6 +119,7 @@ class Task:
     run_started: float | None = None
     """workflow_run.started_at: the first claim of all"""
     purged_at: float | None = None
+    forgotten: bool = False
     log: list[Log] = field(default_factory=list)
     runs: dict[int, Ended] = field(default_factory=dict)
     saved: dict[str, Saved] = field(default_factory=dict)

@@ -118,6 +118,7 @@ actor(
     subject="",
 )
 actor("cleanup_tasks", "cleanup_tasks", lambda s, who: (60,), subject="", skips=True)
+actor("cleanup_workflow_runs", "cleanup_workflow_runs", lambda s, who: (60,), subject="", skips=True)
 actor("cleanup_events", "cleanup_events", lambda s, who: (60,), subject="", skips=True)
 actor("worker_idle", "worker_idle", lambda s, who: (instance(who),), subject="")
 actor("create_queue", "create_queue", lambda s, who: (), subject="")

@@ -27,6 +27,7 @@ ROSTERS: dict[str, list[str]] = {
         "timed_out": "claim emit cancel await cleanup_events sync_emit_other sync_strict_other",
         "failed": "retry cleanup_tasks spawn spawn_many sync_spawn_other sync_await_t cancel claim complete drop_queue",
         "completed": "cleanup_tasks spawn spawn_many sync_spawn_other sync_await_t complete cancel retry emit cleanup_events drop_queue",
+        "purged": "cleanup_workflow_runs cleanup_tasks spawn complete retry cancel drop_queue",
         "retried": "claim cancel complete checkpoint spawn cleanup_tasks fail_retry sync_complete drop_queue",
         "broadcast": "emit cancel cancel_parent cancel_u claim drop_queue",
         "idle": "worker_idle create_queue drop_queue",
@@ -34,7 +35,7 @@ ROSTERS: dict[str, list[str]] = {
 }
 
 # The short cut leaves out scenes and calls whose locks another one of it takes in the same way.
-SHORT_SCENES = {"running", "last_attempt", "family", "placeholder", "timed_out", "failed", "broadcast"}
+SHORT_SCENES = {"running", "last_attempt", "family", "placeholder", "timed_out", "failed", "purged", "broadcast"}
 SHORT_RUNNING = [
     "complete",
     "fail_retry",
@@ -86,6 +87,7 @@ PAUSED: dict[str, list[str]] = {
         "timed_out": "emit claim await",
         "failed": "retry cleanup_tasks spawn spawn_many sync_spawn_other claim drop_queue",
         "completed": "cleanup_tasks spawn complete sync_await_t",
+        "purged": "cleanup_workflow_runs drop_queue",
         "broadcast": "emit cancel_parent cancel_u claim",
         "idle": "worker_idle create_queue drop_queue",
     }.items()

@@ -43,7 +43,8 @@ where p.pronamespace = 'absurd'::regnamespace and p.prokind = 'f' and p.provolat
 # What these write stands behind the task's lock, which is held already: nobody can come between.
 BEHIND_THE_LOCK = [
     "_call_path", "_actor", "_notify_idle", "_record_installed_code", "_gate_check_insert", "_gate_check_update", "_gate_project",
-    "_gate_project_delete", "_event_project", "_sync_checkpoints", "_sync_emit", "_sync_await", "_sync_complete", "_sync_end", "_on_move",
+    "_gate_project_delete", "_workflow_run_project_delete",
+    "_event_project", "_sync_checkpoints", "_sync_emit", "_sync_await", "_sync_complete", "_sync_end", "_on_move",
     "_spawn_handlers", "_log_unanswered", "_create_queue_views", "_drop_queue_views",
 ]  # fmt: skip
 # a statement that reads or writes rows, or calls a function of ours that may

@@ -187,6 +187,16 @@ def completed(s: Scene) -> None:
 
 
 @scene
+def purged(s: Scene) -> None:
+    """It was purged, long ago, and so was another: their workflow_runs are left."""
+    failed(s)
+    s.spawn("v")
+    s.call("cancel_task", s.tasks["v"].task_id)
+    s.db.clock.set(T0 + timedelta(seconds=1))
+    s.call("cleanup_tasks", 0)
+
+
+@scene
 def retried(s: Scene) -> None:
     """An operator has put it back: its old claim is stale."""
     failed(s)

@@ -395,6 +395,8 @@ def test_whatever_happens_and_whenever_the_log_is_dropped_verify_notices_the_rec
         db.clock.advance(timedelta(hours=pick.randrange(30)))
         if pick.random() < 0.2:
             db.conn.execute("select absurd.cleanup_tasks('q', %s)", (pick.choice((0, 300_000, 2_000_000)),))
+        if pick.random() < 0.1:
+            db.conn.execute("select absurd.cleanup_workflow_runs('q', %s)", (pick.choice((0, 300_000)),))
         if pick.random() < 0.3:
             db.conn.execute("select absurd.ensure_partitions()")
         if pick.random() < 0.12:

@@ -48,7 +48,7 @@ FUNCTIONS: dict[str, set[str]] = {
     **dict.fromkeys(
         [
             "create_queue", "drop_queue", "set_queue_policy", "ensure_queue_tables", "cleanup_tasks", "cleanup_events",
-            "cleanup_all_queues", "retry_task", "repair", "remove_on_move",
+            "cleanup_workflow_runs", "cleanup_all_queues", "retry_task", "repair", "remove_on_move",
             "drop_log_before", "list_detach_candidates", "drop_detached_partition", "schedule_detach_jobs", "enable_cron",
             "disable_cron",
         ],

@@ -40,6 +40,10 @@ insert into absurd.workflow_run (workflow_run_id, workflow_name, status, absurd_
   inputs, result, error, completed_at)
 select t.task_id, t.task_name, t.state, t.queue_name, absurd.run_id_of(t.task_id, 1), 1, t.enqueue_at, t.enqueue_at, t.params, t.result,
   t.error, t.ended_at from absurd.task t;
+insert into absurd.workflow_run (workflow_run_id, workflow_name, status, absurd_queue, absurd_run_id, attempts, created_at, updated_at,
+  completed_at, purged_at)
+select gen_random_uuid(), t.task_name, t.state, t.queue_name, t.task_id, 1, t.enqueue_at, t.enqueue_at, t.ended_at,
+  t.ended_at - row_number() over () * interval '1 second' from absurd.task t where t.ended_at is not null;
 insert into absurd.absurd_event_log (queue_name, task_id, seq, event, login_role, via, incarnation, xid, at)
 select t.queue_name, t.task_id, 1, 'task.spawned', 'x', 'x', 1, pg_current_xact_id(), t.enqueue_at from absurd.task t;
 insert into absurd.run (task_id, attempt, run_id, queue_name, state, claim_epoch, created_at, available_at, ended_at)
@@ -240,6 +244,18 @@ def test_no_call_reads_a_large_table_from_end_to_end(db: Database, rows: int) ->
             # in a small database most tables are a few pages, which a scan may read; the tasks are read by key even then
             judged = LARGE if rows > 1_000 else ("task",)
             assert {table: n for table, (n, _) in reads.since().items() if n and table in judged} == {}, name
+
+
+@SIZES
+def test_a_removal_of_history_reads_as_many_entries_as_it_takes(db: Database, rows: int) -> None:
+    fill(db, rows)
+    with db.conn.transaction(force_rollback=True):
+        reads = Reads(db, ("workflow_run", "workflow_run_purged"))
+        assert db.one("select absurd.cleanup_workflow_runs('q', 0, 10)") == 10
+        since = reads.since()
+
+    assert since["workflow_run"][0] == 0
+    assert 10 <= since["workflow_run_purged"][1] <= 34, "those of one moment are sorted by their ids, 32 at least at a time"
 
 
 @SIZES

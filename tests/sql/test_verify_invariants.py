@@ -169,6 +169,7 @@ CORRUPTIONS: dict[str, Callable[[World], None]] = {
     "purge_is_logged": sql(
         "delete from absurd.absurd_event_log l using absurd.workflow_run w where w.purged_at is not null and l.task_id = w.workflow_run_id"
     ),
+    "removal_is_logged": sql("delete from absurd.workflow_run where purged_at is not null"),
     "log_partition_is_whole": sql("update absurd.log_partition set witness = 0 where from_at <= now() and to_at > now()"),
     "log_drop_is_logged": sql("update absurd.schema_meta set log_starts_at = '2000-01-01'"),
     "emitted_event_is_logged": sql("delete from absurd.absurd_event_log where event = 'event.emitted'"),

@@ -25,7 +25,7 @@ SHARE = 5
 MOST_ROWS = 100_000
 PATIENCE = 10.0
 EVENTS = """select distinct t.event from absurd.transition t
-            union select unnest(array['event.emitted', 'queue.dropped', 'log.dropped', 'repaired'])"""
+            union select unnest(array['event.emitted', 'queue.dropped', 'log.dropped', 'workflow.removed', 'repaired'])"""
 
 
 @app.callback()
@@ -124,5 +124,6 @@ def line_of(row: dict[str, Any]) -> str:
     """One row for people: when, what, the move, the task, who and by which path."""
     at = row["at"].isoformat(timespec="milliseconds")
     move = f"{row['from_state'] or 'new'} -> {row['to_state']}" if row["to_state"] else orjson.dumps(row["detail"], default=str).decode()
+    subject = row["task_id"] or row["workflow_run_id"] or "-"
     who = f"{row['worker']} epoch {row['claim_epoch']}" if row["worker"] else row["login_role"]
-    return f"{at}  {row['event']:<15} {move:<22} {row['task_id'] or '-'}  {row['queue_name'] or '-'}  {who}  via {row['via']}"
+    return f"{at}  {row['event']:<15} {move:<22} {subject}  {row['queue_name'] or '-'}  {who}  via {row['via']}"

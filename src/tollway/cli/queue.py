@@ -1,4 +1,4 @@
-"""`tollway queue list | create | stats | show | set | cleanup | drop`."""
+"""`tollway queue list | create | stats | show | set | cleanup | forget | drop`."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tollway.cli.database import check_queue, open_database
 from tollway.cli.options import Dsn, Json
 from tollway.cli.output import OK, UsageError, columns, emit, say
 from tollway.cli.progress import working
-from tollway.cli.queries.queues import queue_policy, queue_stats
+from tollway.cli.queries.queues import queue_policy, queue_stats, queues_with_history
 from tollway.client import Client
 from tollway.errors import WrongState
 
@@ -144,6 +144,38 @@ def cleanup(
     return OK
 
 
+@app.command("forget")
+def forget(
+    name: Annotated[str | None, typer.Argument(metavar="[QUEUE]", help="Only this one's; default: all, also of dropped queues.")] = None,
+    *,
+    older_than: Annotated[
+        str, typer.Option("--older-than", metavar="INTERVAL", help="Keep it so long after the purge: '90 days', '1 year'.")
+    ],
+    dsn: Dsn = None,
+    as_json: Json = False,
+) -> int:
+    """Remove the history of tasks that clean-up purged: their workflow_run, with inputs, result and error. Their log stays.
+
+    It goes in batches, each a transaction, and skips what others hold locked. Nothing else removes history.
+    """
+    with open_database(dsn) as connection, working("forgetting"):
+        age = _seconds(connection, older_than)
+        names = queues_with_history(connection)
+        if name is not None:
+            if name not in names:
+                check_queue(connection, name)
+            names = [name]
+        removed = [{"queue": one, "workflow_runs": _forget(connection, one, age)} for one in names]
+    for row in removed:
+        if as_json:
+            emit(row)
+        else:
+            say(f"queue {row['queue']}: {row['workflow_runs']} workflow_runs removed")
+    if not removed and not as_json:
+        say("no task was purged whose workflow_run is still there")
+    return OK
+
+
 @app.command("drop")
 def drop(
     name: Name,
@@ -184,6 +216,29 @@ def _clean(connection: psycopg.Connection[Any], queue: str, older_than: int | No
         removed = {"tasks": removed["tasks"] + tasks, "events": removed["events"] + events}
         if once or tasks + events == 0:
             return removed
+
+
+def _seconds(connection: psycopg.Connection[Any], interval: str) -> int:
+    """An interval of PostgreSQL's, back from now, in whole seconds. Raises: UsageError."""
+    try:
+        row = connection.execute(
+            "select floor(extract(epoch from t.now - (t.now - %s::text::interval)))::bigint from (select absurd.current_time()) t(now)",
+            (interval,),
+        ).fetchone()
+    except psycopg.DataError as error:
+        raise UsageError(f"{interval!r} is no interval", "for example: --older-than '1 year'.") from error
+    assert row is not None
+    if not 0 <= row[0] <= MOST_SECONDS:
+        raise UsageError(f"{interval!r} is not between 0 and 68 years", "for example: --older-than '1 year'.")
+    return int(row[0])
+
+
+def _forget(connection: psycopg.Connection[Any], queue: str, age: int) -> int:
+    """Batches of one queue's history, until one removes nothing."""
+    client, removed = Client(connection), 0
+    while batch := client.cleanup_workflow_runs(queue, age):
+        removed += batch
+    return removed
 
 
 def _print_policy(policy: dict[str, Any], as_json: bool) -> None:

@@ -192,6 +192,10 @@ class AsyncClient:
         """One batch of clean-up for each queue, by its own policy."""
         return await self.call(maintenance.cleanup_all_queues(queue))
 
+    async def cleanup_workflow_runs(self, queue: str, ttl_seconds: int, limit: int | None = 1000) -> int:
+        """Remove the history of tasks that were purged longer ago; how many rows of workflow_run went. The queue may be gone."""
+        return await self.call(maintenance.cleanup_workflow_runs(queue, ttl_seconds, limit))
+
     async def drop_log_before(self, before: datetime) -> list[DroppedPartition]:
         """Drop the weeks of the log that ended by then; which went. Call it in a transaction of its own: until that ends, moves wait."""
         return await self.call(maintenance.drop_log_before(before))

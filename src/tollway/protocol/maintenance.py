@@ -27,6 +27,10 @@ def cleanup_all_queues(queue: str | None) -> Call[list[CleanedQueue]]:
     )
 
 
+def cleanup_workflow_runs(queue: str, ttl_seconds: int, limit: int | None) -> Call[int]:
+    return Call("select absurd.cleanup_workflow_runs(%s, %s, %s)", (queue, ttl_seconds, limit), lambda rows: int(rows[0][0]))
+
+
 def drop_log_before(before: datetime) -> Call[list[DroppedPartition]]:
     return Call(
         "select partition_name, from_at, to_at, rows_dropped from absurd.drop_log_before(%s)",

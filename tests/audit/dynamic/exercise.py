@@ -216,6 +216,9 @@ def house(d: Driver) -> None:
     assert d.one("select count(*) from absurd.absurd_event_log where event = 'task.purged'") > 0
     d.rows("select absurd.cleanup_events(%s, 3600)", Q)
     d.rows("select * from absurd.cleanup_all_queues()")
+    d.advance(1)
+    removed = d.one("select absurd.cleanup_workflow_runs(%s, 0)", Q)
+    assert d.one("select count(*) from absurd.absurd_event_log where event = 'workflow.removed'") == removed > 0
     assert d.rows("select * from absurd.repair()") == []
     d.rows("select absurd.create_queue('p', 'partitioned'), absurd.drop_queue('p')")
     verified(d)

@@ -55,3 +55,9 @@ def queue_stats(connection: psycopg.Connection[Any], queue: str | None) -> list[
     """Counts by state of each queue, how long the oldest due task waits, and the workers that wait for work."""
     with one_moment(connection) as cursor:
         return cursor.execute(STATS, {"queue": queue}).fetchall()
+
+
+def queues_with_history(connection: psycopg.Connection[Any]) -> list[str]:
+    """Those with a workflow_run whose task was purged, though they may have been dropped themselves."""
+    query = "select distinct w.absurd_queue from absurd.workflow_run w where w.purged_at is not null order by 1"
+    return [name for (name,) in connection.execute(query).fetchall()]

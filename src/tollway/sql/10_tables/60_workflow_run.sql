@@ -1,4 +1,5 @@
--- The user-facing record of a root task, projected by the gate. Only its key is indexed, so a move updates it in place.
+-- The user-facing record of a root task, projected by the gate. No index has what a move writes,
+-- so a move updates it in place.
 create table absurd.workflow_run (
   workflow_run_id  uuid primary key,
   external_id      text,
@@ -20,3 +21,6 @@ create table absurd.workflow_run (
   updated_at       timestamptz not null,
   purged_at        timestamptz
 ) with (fillfactor = 60, autovacuum_vacuum_scale_factor = 0.05);
+
+-- What cleanup_workflow_runs takes, oldest first. A row comes into it when its task is purged, and no earlier.
+create index workflow_run_purged on absurd.workflow_run (absurd_queue, purged_at) where purged_at is not null;

@@ -1,4 +1,4 @@
--- Rows leave only through clean-up or with their queue, and each leaves a last log row.
+-- Rows leave only through clean-up or with their queue, and each leaves a last log row. So does a workflow_run, later.
 
 create or replace function absurd._gate_check_delete() returns trigger
 language plpgsql
@@ -43,6 +43,28 @@ begin
   update absurd.workflow_run w set purged_at = absurd.current_time(), updated_at = absurd.current_time()
   where w.workflow_run_id = any (v_ids);
   perform absurd._wake_awaiters(v_ids);
+  return null;
+end
+$$;
+
+-- A workflow_run goes after its task, whose log has ended: this row of the log is of no task, and tells no move.
+create or replace function absurd._workflow_run_project_delete() returns trigger
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  v_context text;
+begin
+  if exists (select from old_rows o where o.purged_at is null) then
+    raise exception 'DELETE on absurd.workflow_run is refused while its task is there'
+      using errcode = 'TW104', hint = 'A workflow_run may go once purged_at is set.';
+  end if;
+  get diagnostics v_context = pg_context;
+  insert into absurd.absurd_event_log (
+    queue_name, workflow_run_id, event, login_role, set_role, application_name, via, detail, incarnation, xid, at)
+  select o.absurd_queue, o.workflow_run_id, 'workflow.removed', a.login_role, a.set_role, a.application_name, a.via,
+         jsonb_build_object('workflow', o.workflow_name, 'status', o.status, 'purged_at', o.purged_at), a.incarnation, a.xid, a.at
+  from absurd._actor(v_context) a, old_rows o;
   return null;
 end
 $$;

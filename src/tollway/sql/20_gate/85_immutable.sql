@@ -11,6 +11,7 @@ begin
             when 'absurd_event_log' then 'The log is only appended to, by the gate; old partitions leave through absurd.drop_log_before.'
             when 'checkpoint' then 'A checkpoint never changes; rows leave with their task, through absurd.cleanup_tasks.'
             when 'run' then 'An ended attempt never changes; rows leave with their task, through absurd.cleanup_tasks.'
+            when 'workflow_run' then 'A workflow_run leaves after its task, through absurd.cleanup_workflow_runs.'
             else 'Rows leave only through absurd.cleanup_tasks, absurd.cleanup_events and absurd.drop_queue.' end;
 end
 $$;
@@ -48,19 +49,6 @@ begin
   if v_id is not null then
     raise exception 'workflow_run % must say what its task says', v_id
       using errcode = 'TW102', hint = 'It is written by the gate: change the task through complete_run, fail_run, cancel_task ...';
-  end if;
-  return null;
-end
-$$;
-
-create or replace function absurd._workflow_run_check_delete() returns trigger
-language plpgsql
-set search_path = pg_catalog, pg_temp
-as $$
-begin
-  if exists (select from old_rows o where o.purged_at is null) then
-    raise exception 'DELETE on absurd.workflow_run is refused while its task is there'
-      using errcode = 'TW104', hint = 'A workflow_run may go once purged_at is set.';
   end if;
   return null;
 end

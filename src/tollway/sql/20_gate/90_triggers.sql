@@ -50,7 +50,7 @@ create or replace trigger zzz_agrees_insert after insert on absurd.workflow_run
 create or replace trigger zzz_agrees_update after update on absurd.workflow_run
   referencing new table as new_rows for each statement execute function absurd._workflow_run_check();
 create or replace trigger zzz_agrees_delete after delete on absurd.workflow_run
-  referencing old table as old_rows for each statement execute function absurd._workflow_run_check_delete();
+  referencing old table as old_rows for each statement execute function absurd._workflow_run_project_delete();
 create or replace trigger zzz_no_truncate before truncate on absurd.workflow_run
   for each statement execute function absurd._refuse_change();
 

@@ -104,6 +104,13 @@ as $$
   where w.purged_at >= m.log_starts_at + interval '1 hour' and not exists (
     select from absurd.absurd_event_log l where l.task_id = w.workflow_run_id and l.to_state = 'purged')
   union all
+  -- a root's id is its workflow's. It is removed after its purge: while that is in the log, the removal is
+  select 'removal_is_logged', p.queue_name, p.task_id, jsonb_build_object('purged_at', p.at)
+  from absurd.absurd_event_log p, absurd.schema_meta m
+  where p.to_state = 'purged' and p.task_id = p.workflow_run_id and p.at >= m.log_starts_at + interval '1 hour'
+    and not exists (select from absurd.workflow_run w where w.workflow_run_id = p.task_id)
+    and not exists (select from absurd.absurd_event_log r where r.workflow_run_id = p.task_id and r.event = 'workflow.removed')
+  union all
   select 'emitted_event_is_logged', e.queue_name, null, jsonb_build_object('event', e.event_name)
   from absurd.event e, absurd.schema_meta m
   where e.emitted_at >= m.log_starts_at and not exists (
