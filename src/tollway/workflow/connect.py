@@ -8,6 +8,9 @@ import psycopg
 
 from tollway.errors import DatabaseUnreachable, InvalidOption
 
+LOST_CLASSES = ("08", "57P")
+"""SQLSTATEs of a connection, or a server, that went away under a statement."""
+
 
 async def connect_async(dsn: str) -> psycopg.AsyncConnection[Any]:
     """A connection of our own, autocommit. Raises: DatabaseUnreachable; InvalidOption, if `dsn` is no connection string."""
@@ -37,3 +40,18 @@ def no_address(error: Exception) -> InvalidOption:
 def unreachable(error: psycopg.Error) -> DatabaseUnreachable:
     first = (str(error).strip() or type(error).__name__).splitlines()[0]
     return DatabaseUnreachable(f"the database cannot be reached: {first}", hint="check address, user and password, and that it runs.")
+
+
+def is_lost(error: psycopg.Error) -> bool:
+    """Whether the connection ended under a statement. What the driver says itself has no SQLSTATE."""
+    state = error.sqlstate or ""
+    ended = isinstance(error, psycopg.OperationalError | psycopg.InterfaceError)
+    return ended and (not state or state.startswith(LOST_CLASSES))
+
+
+def lost(error: psycopg.Error) -> DatabaseUnreachable:
+    first = (str(error).strip() or type(error).__name__).splitlines()[0]
+    return DatabaseUnreachable(
+        f"the connection was lost before the database answered: {first}",
+        hint="it may have been done. A start with an idempotency key can be repeated, and so can everything but a start.",
+    )

@@ -44,6 +44,7 @@ class SyncHandle:
             TaskFailed: it failed or was cancelled.
             AwaitTimedOut: `timeout` passed; the workflow goes on.
             WrongState: there is no such task.
+            DatabaseUnreachable: the database does not answer, or went away meanwhile. The workflow goes on; ask again.
         """
         ends = None if timeout is None else time.monotonic() + seconds_of(timeout, "timeout")
         given = None if conn is None else AbsurdClient(conn)
