@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import psycopg
 
 from tollway.errors import DatabaseUnreachable, InvalidOption
 
+PASSWORDS = (re.compile(r"/[^:@/]*:(.*)@"), re.compile(r"password\s*=\s*'?([^'\s]+)"))
+"""Where an address has one, also an address that is none."""
 LOST_CLASSES = ("08", "57P")
 """SQLSTATEs of a connection, or a server, that went away under a statement."""
 
@@ -19,7 +22,7 @@ async def connect_async(dsn: str) -> psycopg.AsyncConnection[Any]:
     except psycopg.OperationalError as error:
         raise unreachable(error) from error
     except (psycopg.ProgrammingError, UnicodeError) as error:
-        raise no_address(error) from error
+        raise no_address(error, dsn) from error
 
 
 def connect_sync(dsn: str) -> psycopg.Connection[Any]:
@@ -29,12 +32,16 @@ def connect_sync(dsn: str) -> psycopg.Connection[Any]:
     except psycopg.OperationalError as error:
         raise unreachable(error) from error
     except (psycopg.ProgrammingError, UnicodeError) as error:
-        raise no_address(error) from error
+        raise no_address(error, dsn) from error
 
 
-def no_address(error: Exception) -> InvalidOption:
+def no_address(error: Exception, dsn: str) -> InvalidOption:
+    """libpq quotes what it cannot read, the password too, and this goes to a log."""
     first = (str(error).strip() or type(error).__name__).splitlines()[0]
-    return InvalidOption(f"the connection string is not one: {first}", hint="postgresql://user@host:5432/database")
+    for secret in (found for pattern in PASSWORDS for found in pattern.findall(dsn) if found):
+        first = first.replace(secret, "***")
+    hint = "postgresql://user@host:5432/database" + (", without +psycopg: that is SQLAlchemy's" if "+psycopg" in dsn else "")
+    return InvalidOption(f"the connection string is not one: {first}", hint=hint)
 
 
 def unreachable(error: psycopg.Error) -> DatabaseUnreachable:
