@@ -6,6 +6,7 @@ import asyncio
 
 import pytest
 
+from fixtures.database import Database
 from tollway import Tollway
 from tollway.errors import InvalidOption
 from tollway.workflow.connect import connect_async, connect_sync
@@ -45,3 +46,25 @@ def test_what_is_no_source_of_connections_is_named_by_its_type() -> None:
         Tollway(connect="postgresql://app:s3cret@db/shop")  # type: ignore[arg-type]
 
     assert "cret" not in str(told.value)
+
+
+def test_a_server_that_vanished_without_a_word_is_noticed(db: Database) -> None:
+    """A request that waits for its answer holds one of a few turns: without these the system gives up after hours."""
+
+    async def parameters() -> dict[str, str]:
+        async with await connect_async(db.dsn) as connection:
+            return connection.info.get_parameters()
+
+    with connect_sync(db.dsn) as connection:
+        given = connection.info.get_parameters()
+
+    assert given["tcp_user_timeout"] == "30000"
+    assert given["keepalives_idle"] == "10"
+    assert asyncio.run(parameters()) == given
+
+
+def test_what_an_address_says_itself_counts(db: Database) -> None:
+    with connect_sync(f"{db.dsn}&tcp_user_timeout=5000&connect_timeout=3") as connection:
+        given = connection.info.get_parameters()
+
+    assert (given["tcp_user_timeout"], given["connect_timeout"], given["keepalives_idle"]) == ("5000", "3", "10")

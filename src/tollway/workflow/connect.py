@@ -6,6 +6,7 @@ import re
 from typing import Any
 
 import psycopg
+from psycopg.conninfo import conninfo_to_dict
 
 from tollway.errors import DatabaseUnreachable, InvalidOption
 
@@ -18,7 +19,7 @@ LOST_CLASSES = ("08", "57P")
 async def connect_async(dsn: str) -> psycopg.AsyncConnection[Any]:
     """A connection of our own, autocommit. Raises: DatabaseUnreachable; InvalidOption, if `dsn` is no connection string."""
     try:
-        return await psycopg.AsyncConnection.connect(dsn, autocommit=True, application_name="tollway client")
+        return await psycopg.AsyncConnection.connect(autocommit=True, **_parameters(dsn))
     except psycopg.OperationalError as error:
         raise unreachable(error) from error
     except (psycopg.ProgrammingError, UnicodeError) as error:
@@ -28,11 +29,30 @@ async def connect_async(dsn: str) -> psycopg.AsyncConnection[Any]:
 def connect_sync(dsn: str) -> psycopg.Connection[Any]:
     """As `connect_async`."""
     try:
-        return psycopg.connect(dsn, autocommit=True, application_name="tollway client")
+        return psycopg.connect(autocommit=True, **_parameters(dsn))
     except psycopg.OperationalError as error:
         raise unreachable(error) from error
     except (psycopg.ProgrammingError, UnicodeError) as error:
         raise no_address(error, dsn) from error
+
+
+def settings(purpose: str) -> dict[str, Any]:
+    """Connection parameters: a peer that vanished without a word is noticed within half a minute."""
+    return {
+        "application_name": f"tollway {purpose}",
+        "connect_timeout": 10,
+        "keepalives": 1,
+        "keepalives_idle": 10,
+        "keepalives_interval": 5,
+        "keepalives_count": 3,
+        "tcp_user_timeout": 30_000,
+    }
+
+
+def _parameters(dsn: str) -> dict[str, Any]:
+    """What the address says itself counts, but for the name. Raises: psycopg.ProgrammingError."""
+    ours = settings("client")
+    return {**ours, **conninfo_to_dict(dsn), "application_name": ours["application_name"]}
 
 
 def no_address(error: Exception, dsn: str) -> InvalidOption:
