@@ -200,7 +200,7 @@ def test_who_may_read_may_wait_for_a_result(tollway: Any, db: Any, as_member: An
     task = db.one("select task_id from absurd.spawn_task('default', 't', 'null')")
     db.rows("select absurd.cancel_task('default', %s)", task)
 
-    assert "is cancelled" in as_member("tollway_reader", "task", "wait", str(task)).err
+    assert f"task {task} is cancelled\n" in as_member("tollway_reader", "task", "wait", str(task)).err
 
 
 def test_who_may_only_start_and_emit_emits(tollway: Any, db: Any, as_member: Any) -> None:

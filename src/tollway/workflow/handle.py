@@ -83,6 +83,6 @@ class Handle:
     async def _look(self, given: AsyncAbsurdClient | None) -> TaskResult:
         """On a connection that is the application's own for this look only: many may wait."""
         if given is not None:
-            return found_task(self.id, await given.get_task_result(self.queue, self.id))
+            return found_task(self.queue, self.id, await given.get_task_result(self.queue, self.id))
         async with self._app.spares.lend_async(self._app.dsn) as own:
-            return found_task(self.id, await own.get_task_result(self.queue, self.id))
+            return found_task(self.queue, self.id, await own.get_task_result(self.queue, self.id))

@@ -86,6 +86,6 @@ class SyncHandle:
     def _look(self, given: AbsurdClient | None) -> TaskResult:
         """On a connection that is the application's own for this look only: many may wait."""
         if given is not None:
-            return found_task(self.id, given.get_task_result(self.queue, self.id))
+            return found_task(self.queue, self.id, given.get_task_result(self.queue, self.id))
         with self._app.spares.lend(self._app.dsn) as own:
-            return found_task(self.id, own.get_task_result(self.queue, self.id))
+            return found_task(self.queue, self.id, own.get_task_result(self.queue, self.id))
