@@ -3,6 +3,7 @@
 The order's row and the start of its workflow are one transaction of SQLAlchemy: there is never the one without the other.
 
     tollway schema install && tollway queue create orders
+    python -c 'import asyncio, orders; asyncio.run(orders.make_table())'
     uvicorn orders:api & tollway worker orders:app
 """
 
@@ -38,6 +39,12 @@ class OrderRow(Base):
     item: Mapped[str] = mapped_column(String(100))
     status: Mapped[str] = mapped_column(String(20), default="new")
     task_id: Mapped[UUID | None]
+
+
+async def make_table() -> None:
+    """Stands for your migrations."""
+    async with engine.begin() as connection:
+        await connection.run_sync(Base.metadata.create_all)
 
 
 class NewOrder(BaseModel):

@@ -59,6 +59,8 @@ __all__ = [
     "from_database",
 ]
 
+NO_SCHEMA = "3F000"
+
 
 class TollwayError(Exception):
     """What went wrong, with its values; `hint` says what to do."""
@@ -159,7 +161,7 @@ class ForeignSchema(TollwayError, sqlstate="TW401"):
 
 
 class SchemaMismatch(TollwayError, sqlstate="TW402"):
-    """The database's schema is behind or ahead of this release."""
+    """The database's schema is missing, or behind or ahead of this release."""
 
 
 class DatabaseUnreachable(TollwayError, sqlstate="TW501"):
@@ -208,7 +210,9 @@ class AwaitTimedOut(TollwayError, TimeoutError):
 
 
 def from_database(error: psycopg.Error) -> TollwayError | None:
-    """The typed error of a database error, by its SQLSTATE alone; None when it is not one of ours."""
+    """The typed error of a database error, by its SQLSTATE; None when it is not one of ours."""
+    if error.sqlstate == NO_SCHEMA and "absurd" in (error.diag.message_primary or ""):  # the sentence comes in many languages
+        return SchemaMismatch("schema absurd is not in this database", hint="Run `tollway schema install`, or correct the address.")
     cls = TollwayError.registry.get(error.sqlstate or "")
     if cls is None:
         return None

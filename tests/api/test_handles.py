@@ -52,8 +52,9 @@ def test_a_result_is_read_on_the_callers_connection(app: Tollway, nowhere: Tollw
         assert not connection.closed
         missing = nowhere.handle_sync(started.id, queue="default")
         missing.id = type(started.id)(int=0)
-        with pytest.raises(WrongState, match="does not exist"):
+        with pytest.raises(WrongState, match="does not exist in queue default") as told:
             missing.result(conn=connection)
+        assert "another queue" in str(told.value.hint)
     with pytest.raises(InvalidOption, match="a str is not a connection"):
         handle.result(conn="postgresql://")
 

@@ -140,6 +140,7 @@ def test_what_is_no_connection_is_refused(app: Tollway, doubles: Any, kind: str)
         ({"deadline": "tomorrow"}, "deadline is 'tomorrow'"),
         ({"tags": "urgent"}, "tags is 'urgent'"),
         ({"idempotency_key": 5}, "idempotency_key is 5"),
+        ({"idempotency_key": ""}, "idempotency_key is empty"),
         ({"retry": 3}, "retry is 3"),
     ],
 )

@@ -12,6 +12,7 @@ import pytest
 
 from fixtures.dev import Dev, a_home
 from fixtures.waiting import until
+from tollway.cli.dev import _told_to_end
 from tollway.cli.reload import ReloadingWorker, stamps
 
 
@@ -86,6 +87,24 @@ def test_a_killed_worker_comes_back(dev: Any, db: Any, application: Path) -> Non
     running.says("takes tasks", 2)
 
     assert running.end(signal.SIGTERM) == 0
+
+
+def test_closing_the_terminal_ends_the_worker(dev: Any, db: Any, application: Path) -> None:
+    """It went on for ever, with the old code, beside that of the next `tollway dev`."""
+    running = dev("--dsn", db.dsn)
+    (worker,) = running.says(r"worker \S+:(\d+) takes tasks")
+
+    assert running.end(signal.SIGHUP) == 0
+    assert not _is_alive(int(worker))
+
+
+def test_nohup_keeps_it_running() -> None:
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        with _told_to_end():
+            assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGHUP, before)
 
 
 def test_leaving_ends_the_worker_even_when_it_hangs(db: Any, application: Path, monkeypatch: pytest.MonkeyPatch) -> None:

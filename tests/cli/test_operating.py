@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import types
+from collections.abc import Iterator
 from typing import Any
 from uuid import UUID
 
@@ -155,15 +156,71 @@ def test_a_fresh_database_is_installed_verified_and_shown(bare: Any, db: Any, se
     assert not bare("schema", "show", "--json", "--dsn", db.dsn).documents[0]["test_clock"]
 
 
-def test_a_role_without_the_right_is_told_which_it_needs(tollway: Any, db: Any, bare: Any) -> None:
-    db.conn.execute("create role stranger login")
-    try:
-        ended = bare("task", "list", "--dsn", psycopg.conninfo.make_conninfo(db.dsn, user="stranger"))
-    finally:
-        db.conn.execute("drop role stranger")
+@pytest.fixture
+def as_member(db: Any, bare: Any) -> Iterator[Any]:
+    """Run a command as a login that was granted a role, or none."""
+    name = f"m_{db.one('select current_database()')}"
+    db.conn.execute(f"create role {name} login")
+
+    def run(role: str | None, *arguments: str) -> Any:
+        if role is not None:
+            db.conn.execute(f"grant {role} to {name}")
+        return bare(*arguments, "--dsn", psycopg.conninfo.make_conninfo(db.dsn, user=name))
+
+    yield run
+    db.conn.execute(f"drop role {name}")
+
+
+def test_a_role_without_the_right_is_told_which_it_needs(tollway: Any, as_member: Any) -> None:
+    ended = as_member(None, "task", "list")
 
     assert ended.code == 1
     assert "tollway_operator or tollway_reader" in ended.err
+    assert "tollway_client" in ended.err
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("task", "list", "--queue", "default"),
+        ("queue", "list"),
+        ("queue", "show", "default"),
+        ("queue", "stats", "default"),
+        ("log", "tail", "--queue", "default"),
+    ],
+    ids=" ".join,
+)
+def test_who_may_read_may_look_at_one_queue(tollway: Any, as_member: Any, command: tuple[str, ...]) -> None:
+    ended = as_member("tollway_reader", *command)
+
+    assert (ended.code, ended.err) == (0, "")
+
+
+def test_who_may_read_may_wait_for_a_result(tollway: Any, db: Any, as_member: Any) -> None:
+    task = db.one("select task_id from absurd.spawn_task('default', 't', 'null')")
+    db.rows("select absurd.cancel_task('default', %s)", task)
+
+    assert f"task {task} is cancelled\n" in as_member("tollway_reader", "task", "wait", str(task)).err
+
+
+def test_who_may_only_start_and_emit_emits(tollway: Any, db: Any, as_member: Any) -> None:
+    """Whether it was the first, and who waited for it, is for readers to know."""
+    ended = as_member("tollway_client", "event", "emit", "approved:7", "1")
+    told = as_member("tollway_client", "event", "emit", "approved:8", "--json")
+
+    assert (ended.code, ended.out) == (0, "sent 'approved:7' to queue default\n")
+    assert "tollway_reader" in ended.err
+    assert told.documents == [{"queue": "default", "event": "approved:8", "emitted": None, "waiting": None}]
+    assert db.rows("select event_name from absurd.event where emitted_at is not null") == [("approved:7",), ("approved:8",)]
+
+
+def test_a_worker_whose_login_may_not_run_tasks_says_so_and_ends(tollway: Any, as_member: Any, application: Any) -> None:
+    """It asked again each second for ever, and with --once it ended as if nothing had been to do."""
+    ended = as_member("tollway_client", "worker", "doubling:app", "--once")
+
+    assert ended.code == 1
+    assert "may not run tasks" in ended.err
+    assert "grant tollway_worker to m_" in ended.err
 
 
 @pytest.mark.parametrize(("answer", "code"), [(0, 0), (1, 1), (None, 0), ("it broke", 1)])

@@ -25,9 +25,11 @@ from tollway.errors import (
     InvalidRetryStrategy,
     LeaseLost,
     RunFailed,
+    SchemaMismatch,
     TaskCancelled,
     UnknownQueue,
     WrongState,
+    from_database,
 )
 
 
@@ -106,6 +108,21 @@ def test_calls_of_two_threads_do_not_take_each_others_rows(db: Database, client:
     assert apart is not None
     assert beside is not None
     assert (apart.task_id, beside.task_id) == (first.task_id, second.task_id)
+
+
+def test_a_database_without_the_schema_is_told_as_such(db: Database) -> None:
+    """It is the first mistake of a deployment, and the driver's sentence names no way out."""
+    db.conn.execute("drop schema absurd cascade")
+
+    with pytest.raises(SchemaMismatch, match="schema absurd is not in this database") as missing:
+        Client(db.conn).spawn_task("q", "t")
+    assert "tollway schema install" in str(missing.value.hint)
+
+
+def test_another_schema_that_is_missing_stays_the_callers_own_error(db: Database) -> None:
+    with pytest.raises(psycopg.errors.InvalidSchemaName) as missing:
+        db.conn.execute("create table shop.orders ()")
+    assert from_database(missing.value) is None
 
 
 def test_errors_are_typed_by_sqlstate(db: Database, client: Client) -> None:

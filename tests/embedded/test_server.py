@@ -120,6 +120,18 @@ def test_two_processes_share_it_and_the_last_one_stops_it(home: Path) -> None:
     assert mine.postmaster_pid is None
 
 
+def test_a_forked_process_that_ends_leaves_it_to_its_parent(home: Path) -> None:
+    with EmbeddedPostgres(home / "data", settings=FAST) as server:
+        child = os.fork()
+        if child == 0:
+            server.stop()  # as the end of its interpreter would
+            os._exit(0)
+
+        assert os.waitpid(child, 0)[1] == 0
+        assert ask(server) == 1
+    assert server.postmaster_pid is None
+
+
 def test_a_stop_that_fails_is_told_and_the_server_goes_on(
     home: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:

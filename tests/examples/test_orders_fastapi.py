@@ -38,8 +38,7 @@ def worker(orders: Any, tollway_db: Any) -> Iterator[subprocess.Popen[bytes]]:
 
 @asynccontextmanager
 async def service(orders: Any) -> AsyncIterator[httpx.AsyncClient]:
-    async with orders.engine.begin() as connection:
-        await connection.run_sync(orders.Base.metadata.create_all)
+    await orders.make_table()
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app=orders.api), base_url="http://shop") as client:
         yield client
     await orders.engine.dispose()

@@ -36,14 +36,19 @@ FUNCTIONS: dict[str, set[str]] = {
     ),
     **dict.fromkeys(
         [
-            "spawn_task", "spawn_tasks", "emit_event", "get_task_result", "get_task_checkpoint_state", "get_task_checkpoint_states",
-            "list_queues", "get_queue_policy", "get_schema_version", "portable_uuidv7", "uuidv7_timestamp", "uuidv7_floor",
+            "spawn_task", "spawn_tasks", "emit_event", "portable_uuidv7", "uuidv7_timestamp", "uuidv7_floor",
             "week_bucket_utc", "partition_week_tag",
             "retry_delay_seconds", "validate_queue_name", "cancel_task",
         ],
         STARTS,
     ),
-    **dict.fromkeys(["current_time", "run_id_of", "task_id_of"], EVERYBODY),
+    **dict.fromkeys(
+        [
+            "get_task_result", "get_task_checkpoint_state", "get_task_checkpoint_states", "list_queues", "get_queue_policy",
+            "get_schema_version", "current_time", "run_id_of", "task_id_of",
+        ],
+        EVERYBODY,
+    ),
     **dict.fromkeys(["verify", "list_on_move"], OBSERVES),
     **dict.fromkeys(
         [

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tollway.worker.lease import Leases
+from tollway.worker.lease import Leases, _Pulse
 from tollway.worker.line import Line
 from tollway.workflow import Context, SyncContext, Tollway
 from worker.harness import Database, eventually, eventually_sync, run, working
@@ -52,6 +52,16 @@ def test_a_handler_that_blocks_the_loop_is_named(app: Tollway, look: Database, c
 
     with caplog.at_level(logging.WARNING, "tollway.worker"):
         run(scenario())
+
+
+def test_a_loop_that_was_closed_is_nobody_to_be_asked() -> None:
+    """The worker's loop may end before the thread does, which then ended with a traceback."""
+    loop = asyncio.new_event_loop()
+    pulse = _Pulse()
+    pulse.start(loop)
+    loop.close()
+
+    pulse.check()
 
 
 @pytest.mark.parametrize("end", ["cancelled", "released"])

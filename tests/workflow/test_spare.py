@@ -6,6 +6,7 @@ import asyncio
 import os
 import queue
 import threading
+import warnings
 from collections import deque
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, ExitStack, asynccontextmanager, contextmanager
@@ -17,7 +18,7 @@ from psycopg.types.json import Jsonb
 
 from fixtures.database import Database
 from tollway import Tollway
-from tollway.errors import TaskFailed
+from tollway.errors import DatabaseUnreachable, TaskFailed
 from tollway.workflow import spare
 from tollway.workflow.connect import connect_async
 
@@ -188,6 +189,17 @@ def test_a_child_process_leaves_its_parents_connection_alone(app: Tollway) -> No
     assert backend(app) == first
 
 
+def test_a_child_process_that_ends_leaves_them_open(app: Tollway) -> None:
+    first = backend(app)
+    child = os.fork()
+    if child == 0:
+        app.close()  # as the end of its interpreter would
+        os._exit(0)
+
+    assert os.waitpid(child, 0)[1] == 0
+    assert backend(app) == first
+
+
 def test_each_event_loop_has_its_own(app: Tollway) -> None:
     async def twice() -> tuple[int, int]:
         async with lend_async(app) as one:
@@ -201,6 +213,24 @@ def test_each_event_loop_has_its_own(app: Tollway) -> None:
     assert second[0] == second[1]
     assert first[0] != second[0]
     assert len(app.spares._async) == 1  # what the loop that has ended left is closed
+
+
+def test_a_loop_may_begin_while_those_that_have_ended_are_looked_for(app: Tollway) -> None:
+    class Other:
+        """Of a thread that is given the interpreter here."""
+
+        def is_closed(self) -> bool:
+            if new not in app.spares._async:
+                app.spares._async[new] = {}
+            return False
+
+    new = asyncio.new_event_loop()
+    new.close()
+    app.spares._async[Other()] = {}  # type: ignore[index]
+
+    app.spares._of_loop(None)
+
+    assert new in app.spares._async
 
 
 def test_a_request_that_is_cancelled_takes_its_connection_along(app: Tollway) -> None:
@@ -230,3 +260,34 @@ def test_close_ends_them(app: Tollway, db: Database) -> None:
     while db.one("select count(*) from pg_stat_activity where pid = %s", first):
         pass
     assert backend(app) != first
+
+
+def test_close_leaves_none_to_the_garbage_collector(app: Tollway) -> None:
+    """psycopg warns of a connection that is deleted while it is open; under `-W error` that is an error."""
+    with warnings.catch_warnings(record=True) as warned:
+        warnings.simplefilter("always")
+        with lend(app), lend(app):
+            pass
+        app.close()
+
+    assert warned == []
+
+
+def test_a_connection_that_ends_under_a_request_is_an_error_of_ours(app: Tollway, db: Database) -> None:
+    """`except DatabaseUnreachable` is what the docs name; the driver's own class does not say that it may have been done."""
+
+    async def case() -> None:
+        async with lend_async(app) as one:
+            await asyncio.to_thread(db.one, "select pg_terminate_backend(%s, 5000)", one.info.backend_pid)
+            await one.execute("select 1")
+
+    def case_sync() -> None:
+        with lend(app) as one:
+            db.one("select pg_terminate_backend(%s, 5000)", one.info.backend_pid)
+            one.execute("select 1")
+
+    with pytest.raises(DatabaseUnreachable) as lost:
+        asyncio.run(case())
+    assert "may have been done" in str(lost.value.hint)
+    with pytest.raises(DatabaseUnreachable):
+        case_sync()

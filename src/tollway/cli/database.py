@@ -18,7 +18,7 @@ from tollway.cli.output import UsageError, complain, note
 from tollway.cli.suggest import did_you_mean
 from tollway.client import Client
 from tollway.embedded import EmbeddedPostgres, default_data_dir
-from tollway.errors import DatabaseUnreachable
+from tollway.errors import DatabaseUnreachable, TollwayError
 from tollway.schema.install import ensure_current
 from tollway.workflow.app import DSN_VARIABLE
 from tollway.workflow.connect import connect_sync
@@ -26,6 +26,8 @@ from tollway.workflow.connect import connect_sync
 CONNECT_ATTEMPTS = 5
 LEAST_PREFIX = 8
 FULL_LENGTH = 32
+MAY_WORK = """select quote_ident(current_user), bool_and(has_function_privilege(p.oid, 'execute')) from pg_catalog.pg_proc p
+where p.pronamespace = 'absurd'::regnamespace and p.proname = 'worker_sync'"""
 
 
 def dsn_of(given: str | None) -> str:
@@ -82,6 +84,13 @@ def check_writable(connection: psycopg.Connection[Any]) -> None:
     )
     if read_only:
         raise DatabaseUnreachable("the database at this address is read-only", hint="it is a standby: give the address of the primary.")
+
+
+def check_may_work(connection: psycopg.Connection[Any]) -> None:
+    """Raises: TollwayError, if this login may not run tasks: a worker would ask again and again."""
+    login, may = connection.execute(MAY_WORK).fetchone() or ("", False)
+    if not may:
+        raise TollwayError(f"login {login} may not run tasks", hint=f"run as an administrator: grant tollway_worker to {login}")
 
 
 @contextmanager

@@ -55,7 +55,7 @@ def dev(
 
 @contextlib.contextmanager
 def _told_to_end() -> Iterator[threading.Event]:
-    """Set by Ctrl-C or SIGTERM, the normal ends of this command; a second one interrupts whatever is going on.
+    """Set by Ctrl-C, SIGTERM or the end of the terminal, the normal ends of this command; a second one interrupts whatever is going on.
 
     An exception at any moment could hit the start of the worker, and leave it behind without anybody who knows of it.
     """
@@ -66,7 +66,9 @@ def _told_to_end() -> Iterator[threading.Event]:
             raise KeyboardInterrupt
         told.set()
 
-    before = {number: signal.signal(number, tell) for number in (signal.SIGINT, signal.SIGTERM)}
+    # the worker is in a session of its own and would not hear that the terminal is closed; `nohup` wants nobody to
+    hangup = () if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN else (signal.SIGHUP,)
+    before = {number: signal.signal(number, tell) for number in (signal.SIGINT, signal.SIGTERM, *hangup)}
     try:
         yield told
         note("stopped")

@@ -15,6 +15,7 @@ from tollway.workflow.names import check_name
 
 app = typer.Typer(help="Emit events.", no_args_is_help=True)
 WAITING = "select count(*) from absurd.wait where queue_name = %s and event_name = %s"
+MAY_LOOK = "select has_table_privilege('absurd.event', 'select') and has_table_privilege('absurd.wait', 'select')"
 EMITTED = "select emitted_at from absurd.event where queue_name = %s and event_name = %s and emitted_at is not null"
 
 
@@ -31,11 +32,18 @@ def emit_event(
     dsn: Dsn = None,
     as_json: Json = False,
 ) -> int:
-    """Emit an event and wake the tasks that wait for it. The first emission wins; a second changes nothing."""
+    """Emit an event and wake the tasks that wait for it. The first emission wins; a second changes nothing.
+
+    Which of them this was, and how many waited, is told to who may read: `tollway_reader`, `tollway_operator`.
+    """
     check_name("event", name)
     document = read_document(payload, "the payload")
     with open_database(dsn) as connection:
         check_queue(connection, queue)
+        (may_look,) = connection.execute(MAY_LOOK).fetchone() or (False,)
+        if not may_look:
+            Client(connection).emit_event(queue, name, document)
+            return _say_sent(queue, name, as_json=as_json)
         with connection.transaction():
             before = connection.execute(EMITTED, (queue, name)).fetchone()
             waiting = int((connection.execute(WAITING, (queue, name)).fetchone() or (0,))[0])
@@ -47,4 +55,13 @@ def emit_event(
         say("nothing changed")
     else:
         say(f"emitted {name!r} on queue {queue}; {waiting} waited for it")
+    return OK
+
+
+def _say_sent(queue: str, name: str, *, as_json: bool) -> int:
+    if as_json:
+        emit({"queue": queue, "event": name, "emitted": None, "waiting": None})
+    else:
+        note("note: whether it was the first, and who waited for it, is told to a login with tollway_reader")
+        say(f"sent {name!r} to queue {queue}")
     return OK

@@ -60,7 +60,7 @@ def wait_for_end(connection: psycopg.Connection[Any], queue: str, task_id: UUID,
     """
     ends = None if timeout is None else time.monotonic() + timeout
     while True:
-        found = found_task(task_id, Client(connection).get_task_result(queue, task_id))
+        found = found_task(queue, task_id, Client(connection).get_task_result(queue, task_id))
         if found.state in ENDED:
             return {"task_id": str(task_id), "state": found.state, "result": found.result, "error": found.failure_reason}
         time.sleep(_next_look(task_id, found.state, ends))
@@ -81,7 +81,8 @@ def report_end(ended: dict[str, Any], as_json: bool) -> int:
     elif completed:
         say(orjson.dumps(ended["result"], option=orjson.OPT_INDENT_2).decode())
     if not completed:
-        complain(f"task {ended['task_id']} is {ended['state']}: {reason_of(ended['error'])}")
+        why = "" if ended["error"] is None else f": {reason_of(ended['error'])}"
+        complain(f"task {ended['task_id']} is {ended['state']}{why}")
         note(f"hint: tollway explain {ended['task_id']}")
     return OK if completed else FAILED
 

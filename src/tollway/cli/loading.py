@@ -50,7 +50,8 @@ def _import(name: str) -> object:
         if error.name is not None and not (name == error.name or name.startswith(error.name + ".")):
             hint = "install it, or use the environment that has it."
             raise UsageError(f"module {name!r} needs {error.name!r}, which is not installed", hint) from error
-        raise UsageError(f"no module is named {name!r}", "run the command where it can be imported.") from error
+        hint = "write MODULE:APP, without .py." if name.endswith(".py") else "run the command where it can be imported."
+        raise UsageError(f"no module is named {name!r}", hint) from error
     except Exception as error:
         sentence = (str(error).strip() or "no message").splitlines()[0]
         raise UsageError(f"module {name!r} does not import: {type(error).__name__}: {sentence}", _where(error)) from error

@@ -144,7 +144,7 @@ def guarded(command: Callable[[], Any]) -> int:
 def _database_error(error: psycopg.Error) -> tuple[str | None, int]:
     """What to do about an error that has no class of ours, and the exit code."""
     if isinstance(error, pg.InsufficientPrivilege):
-        return "connect as a role that has been granted tollway_operator or tollway_reader.", FAILED
+        return "connect as a role that has been granted tollway_operator or tollway_reader; to start and emit, tollway_client.", FAILED
     if isinstance(error, pg.ReadOnlySqlTransaction):
         return "this is a standby, or a read-only session: give the address of the primary.", UNREACHABLE
     if isinstance(error, pg.DataError):

@@ -57,7 +57,7 @@ def start(
     if timeout is not None and not (wait or follow):
         raise UsageError("--timeout says how long to wait", "add --wait or --follow.")
     address, target, document, options = _task(workflow, params or [], app, queue, dsn)
-    given = {"idempotency_key": key, "delay_seconds": delay, "priority": priority, "max_attempts": max_attempts}
+    given = {"idempotency_key": _no_empty(key), "delay_seconds": delay, "priority": priority, "max_attempts": max_attempts}
     options |= {name: value for name, value in given.items() if value is not None}
     with open_database(address) as connection:
         check_queue(connection, target)
@@ -74,6 +74,13 @@ def start(
             return OK
         with working(f"{workflow} {task.task_id}"):
             return report_end(watch_task(connection, target, task.task_id, timeout, as_json=as_json, quiet=not follow), as_json)
+
+
+def _no_empty(key: str | None) -> str | None:
+    """Raises: UsageError, for a variable of the shell that was not set: all starts would be one task."""
+    if key == "":
+        raise UsageError("--key is empty", "give a text that names this start, or leave it out.")
+    return key
 
 
 def _task(workflow: str, texts: list[str], app: str | None, queue: str | None, dsn: str | None) -> tuple[str, str, Any, dict[str, Any]]:

@@ -11,7 +11,7 @@ from typing import Annotated, Any
 import orjson
 import typer
 
-from tollway.cli.database import check_queue, check_writable, open_database
+from tollway.cli.database import check_may_work, check_queue, check_writable, open_database
 from tollway.cli.loading import load_app
 from tollway.cli.options import Dsn, seconds
 from tollway.cli.output import OK
@@ -37,8 +37,8 @@ def worker(
 ) -> int:
     """Run the workflows of an application. SIGTERM or SIGINT drains; a second one releases what still runs.
 
-    A database that cannot be reached at the start, or is a standby, ends it with 3; afterwards the worker reconnects for as
-    long as it takes.
+    A database that cannot be reached at the start, or is a standby, ends it with 3, and a login that may not run tasks with 1;
+    afterwards the worker reconnects for as long as it takes.
     """
     _log_to_stderr(json_lines=as_json)
     app = load_app(target)
@@ -48,6 +48,7 @@ def worker(
     address = dsn or app.dsn
     with open_database(address) as connection:
         check_writable(connection)
+        check_may_work(connection)
         check_queue(connection, options.queue)
 
     async def work() -> None:

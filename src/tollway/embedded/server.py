@@ -56,6 +56,7 @@ class EmbeddedPostgres:
         self.settings = dict(settings or {})
         self._binaries = Binaries.find(version)
         self._use: int | None = None
+        self._process = 0
 
     @property
     def dsn(self) -> str:
@@ -108,6 +109,7 @@ class EmbeddedPostgres:
             if self._use is None:
                 self._use = os.open(self._beside("users"), os.O_RDWR | os.O_CREAT, 0o666)
                 fcntl.flock(self._use, fcntl.LOCK_SH)
+                self._process = os.getpid()
                 atexit.register(self._leave)
         return self
 
@@ -121,6 +123,9 @@ class EmbeddedPostgres:
             return
         use, self._use = self._use, None
         atexit.unregister(self._leave)
+        if self._process != os.getpid():  # a fork has its parent's lock: it would take it for the last one's
+            os.close(use)
+            return
         with self._locked(), contextlib.closing(os.fdopen(use, "r+b", buffering=0)):
             try:
                 fcntl.flock(use, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -33,5 +33,9 @@ begin
     to tollway_operator;
   grant execute on function absurd.run_id_of(uuid, integer), absurd.task_id_of(uuid), absurd.current_time() to tollway_reader;
   grant execute on function absurd.verify(), absurd.list_on_move(text) to tollway_reader;
+  -- they tell what a reader may select anyway, and the command line looks through them
+  grant execute on function absurd.list_queues(), absurd.get_queue_policy(text), absurd.get_schema_version(),
+    absurd.get_task_result(text, uuid), absurd.get_task_checkpoint_state(text, uuid, text, boolean),
+    absurd.get_task_checkpoint_states(text, uuid, uuid, bigint) to tollway_reader;
 end
 $$;

@@ -14,6 +14,7 @@ import psycopg
 from psycopg import errors as pg
 
 from tollway.worker.backoff import Backoff
+from tollway.workflow.connect import settings
 
 log = logging.getLogger("tollway.worker")
 
@@ -34,19 +35,6 @@ ISOLATION = "set default_transaction_isolation = 'read committed'"
 """Whatever the role's default: the engine locks first and reads in the next statement, with a new snapshot."""
 FIRST_WAIT = 0.05
 LONGEST_WAIT = 5.0
-
-
-def settings(purpose: str) -> dict[str, Any]:
-    """Connection parameters: a peer that vanished without a word is noticed within half a minute."""
-    return {
-        "application_name": f"tollway {purpose}",
-        "connect_timeout": 10,
-        "keepalives": 1,
-        "keepalives_idle": 10,
-        "keepalives_interval": 5,
-        "keepalives_count": 3,
-        "tcp_user_timeout": 30_000,
-    }
 
 
 def first_line(error: BaseException) -> str:

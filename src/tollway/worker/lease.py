@@ -18,7 +18,8 @@ import orjson
 import psycopg
 
 from tollway.worker.backoff import Backoff
-from tollway.worker.connection import FIRST_WAIT, ISOLATION, LONGEST_WAIT, LOST, first_line, settings
+from tollway.worker.connection import FIRST_WAIT, ISOLATION, LONGEST_WAIT, LOST, first_line
+from tollway.workflow.connect import settings
 
 log = logging.getLogger("tollway.worker")
 
@@ -150,8 +151,9 @@ class _Pulse:
         now = time.monotonic()
         if self._sent is None:
             self._sent = now
-            self._loop.call_soon_threadsafe(self._answered)
-        elif now - self._sent > self.PATIENCE and not self._warned:
+            with contextlib.suppress(RuntimeError):  # the loop was closed: nobody is left to ask
+                self._loop.call_soon_threadsafe(self._answered)
+        elif now - self._sent > self.PATIENCE and not self._warned and not self._loop.is_closed():
             self._warned = True
             task = asyncio.current_task(self._loop)
             log.warning(

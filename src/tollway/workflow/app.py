@@ -167,7 +167,8 @@ class Tollway:
         Args:
             workflow: the decorated function, or its name.
             args, kwargs: its arguments, checked by its annotations before anything is sent.
-            idempotency_key: the same key gives the same task, however often it is started.
+            idempotency_key: the same key gives the same task, however often it is started. Workflows of a queue share their keys:
+                put the workflow's name into it.
             delay, start_at: when it may begin; now by default.
             deadline: when it is cancelled unless it has ended: a moment, or a duration from now.
             priority: lower runs first; -32768 to 32767, default 0.

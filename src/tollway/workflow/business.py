@@ -104,7 +104,7 @@ def begin_of(source: Source) -> Callable[[], Any]:
     if callable(source):
         return source  # type: ignore[no-any-return]
     raise InvalidOption(
-        f"connect is {source!r}",
+        f"connect is {'a str' if isinstance(source, str) else repr(source)}",  # an address has a password
         hint="use an SQLAlchemy engine or sessionmaker, a function that makes one from an address, or one that begins a transaction.",
     )
 

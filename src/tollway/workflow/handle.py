@@ -41,6 +41,7 @@ class Handle:
             TaskFailed: it failed or was cancelled.
             AwaitTimedOut: `timeout` passed; the workflow goes on.
             WrongState: there is no such task.
+            DatabaseUnreachable: the database does not answer, or went away meanwhile. The workflow goes on; ask again.
         """
         ends = None if timeout is None else time.monotonic() + seconds_of(timeout, "timeout")
         given = None if conn is None else AsyncAbsurdClient(conn)
@@ -82,6 +83,6 @@ class Handle:
     async def _look(self, given: AsyncAbsurdClient | None) -> TaskResult:
         """On a connection that is the application's own for this look only: many may wait."""
         if given is not None:
-            return found_task(self.id, await given.get_task_result(self.queue, self.id))
+            return found_task(self.queue, self.id, await given.get_task_result(self.queue, self.id))
         async with self._app.spares.lend_async(self._app.dsn) as own:
-            return found_task(self.id, await own.get_task_result(self.queue, self.id))
+            return found_task(self.queue, self.id, await own.get_task_result(self.queue, self.id))

@@ -124,4 +124,6 @@ def inputs_of(inputs: object, key: object) -> list[Any]:
 def _text(name: str, value: object) -> str | None:
     if value is not None and type(value) is not str:
         raise InvalidOption(f"{name} is {value!r}", hint=f"use a text: {name}=str(...).")
+    if value == "":  # a variable that was not set: all starts would be one task
+        raise InvalidOption(f"{name} is empty", hint="give a text that names this start, or None.")
     return value

@@ -64,10 +64,11 @@ def poll_delays(waiters: set[object]) -> Generator[float]:
         waiters.discard(waiter)
 
 
-def found_task(task_id: UUID, found: TaskResult | None) -> TaskResult:
-    """Raises: WrongState, when there is no such task."""
+def found_task(queue: str, task_id: UUID, found: TaskResult | None) -> TaskResult:
+    """Raises: WrongState, when the queue has no such task."""
     if found is None:
-        raise WrongState(f"task {task_id} does not exist", hint="was it cleaned up, or its start rolled back?")
+        hint = "was it cleaned up, its start rolled back, or is it in another queue?"
+        raise WrongState(f"task {task_id} does not exist in queue {queue}", hint=hint)
     return found
 
 

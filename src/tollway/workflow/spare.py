@@ -22,7 +22,7 @@ import psycopg
 from psycopg.pq import TransactionStatus
 
 from tollway.client import AbsurdClient, AsyncAbsurdClient
-from tollway.workflow.connect import connect_async, connect_sync
+from tollway.workflow.connect import connect_async, connect_sync, is_lost, lost
 
 MOST = 8
 """Open at once, of each process and loop: a request beyond them waits for one that is given back."""
@@ -57,26 +57,27 @@ class Kept:
                 return None
             if time.monotonic() - since < IDLE_SECONDS and not own.connection.closed and not _something_came(own.connection):
                 return own
-            own.connection.pgconn.finish()
+            _finish(own)
         return None
 
     def give_back(self, own: Own) -> None:
         """Keep it, if it is as it was, and there is room. Those that a burst left close here, when they were idle for long."""
         self._close_old()
-        pgconn = own.connection.pgconn
-        if pgconn.transaction_status == TransactionStatus.IDLE and len(self._idle) < MOST:
+        if own.connection.pgconn.transaction_status == TransactionStatus.IDLE and len(self._idle) < MOST:
             self._idle.append((own, time.monotonic()))
         else:
-            pgconn.finish()
+            _finish(own)
 
     def close(self) -> None:
+        if self.process != os.getpid():  # a child's end says goodbye on its parent's sockets otherwise, amid the parent's requests
+            return
         while self._idle:
-            self._idle.pop()[0].connection.pgconn.finish()
+            _finish(self._idle.pop()[0])
 
     def _close_old(self) -> None:
         try:
             while time.monotonic() - self._idle[0][1] >= IDLE_SECONDS:
-                self._idle.popleft()[0].connection.pgconn.finish()
+                _finish(self._idle.popleft()[0])
         except IndexError:  # none is idle, or another thread was quicker
             return
 
@@ -91,7 +92,7 @@ class Spares:
 
     @contextmanager
     def lend(self, dsn: str) -> Iterator[AbsurdClient]:
-        """A client for synchronous code. Raises: as connect_sync."""
+        """A client for synchronous code. Raises: as connect_sync; DatabaseUnreachable also for a connection that ends under the request."""
         kept = _kept(self._sync, dsn)
         in_turn = kept.turns.acquire(timeout=PATIENCE)
         try:
@@ -101,6 +102,10 @@ class Spares:
                 own = Own(connection, AbsurdClient(connection))
             try:
                 yield own.client
+            except psycopg.Error as error:
+                if is_lost(error):
+                    raise lost(error) from error
+                raise
             finally:
                 kept.give_back(own)
         finally:
@@ -109,7 +114,7 @@ class Spares:
 
     @asynccontextmanager
     async def lend_async(self, dsn: str) -> AsyncIterator[AsyncAbsurdClient]:
-        """A client for the running loop. Raises: as connect_async."""
+        """A client for the running loop. Raises: as `lend`."""
         kept = _kept(self._of_loop(asyncio.get_running_loop()), dsn)
         in_turn = await _turn_of(kept.turns_async)
         try:
@@ -119,6 +124,10 @@ class Spares:
                 own = Own(connection, AsyncAbsurdClient(connection))
             try:
                 yield own.client
+            except psycopg.Error as error:
+                if is_lost(error):
+                    raise lost(error) from error
+                raise
             finally:
                 kept.give_back(own)
         finally:
@@ -137,16 +146,21 @@ class Spares:
 
     def _of_loop(self, loop: asyncio.AbstractEventLoop | None) -> dict[str, Kept]:
         """Of this loop. What loops that have ended left is closed."""
-        for ended in [known for known in self._async if known.is_closed()]:
+        for ended in [known for known in list(self._async) if known.is_closed()]:  # a copy: other threads' loops come and go
             _close_all(self._async.pop(ended, {}))
         return {} if loop is None else self._async.setdefault(loop, {})
 
 
 def _kept(known: dict[str, Kept], dsn: str) -> Kept:
     kept = known.get(dsn) or known.setdefault(dsn, Kept())
-    if kept.process != os.getpid():  # the parent's, with its turns; psycopg closes no connection that another process opened
+    if kept.process != os.getpid():  # the parent's, with its turns; they stay open, for the parent has them
         kept = known[dsn] = Kept()
     return kept
+
+
+def _finish(own: Own) -> None:
+    """Close at once, without the loop. `own` holds the connection meanwhile: one that is deleted while it is open warns."""
+    own.connection.pgconn.finish()
 
 
 async def _turn_of(turns: asyncio.Semaphore) -> bool:

@@ -44,6 +44,7 @@ class SyncHandle:
             TaskFailed: it failed or was cancelled.
             AwaitTimedOut: `timeout` passed; the workflow goes on.
             WrongState: there is no such task.
+            DatabaseUnreachable: the database does not answer, or went away meanwhile. The workflow goes on; ask again.
         """
         ends = None if timeout is None else time.monotonic() + seconds_of(timeout, "timeout")
         given = None if conn is None else AbsurdClient(conn)
@@ -85,6 +86,6 @@ class SyncHandle:
     def _look(self, given: AbsurdClient | None) -> TaskResult:
         """On a connection that is the application's own for this look only: many may wait."""
         if given is not None:
-            return found_task(self.id, given.get_task_result(self.queue, self.id))
+            return found_task(self.queue, self.id, given.get_task_result(self.queue, self.id))
         with self._app.spares.lend(self._app.dsn) as own:
-            return found_task(self.id, own.get_task_result(self.queue, self.id))
+            return found_task(self.queue, self.id, own.get_task_result(self.queue, self.id))

@@ -20,6 +20,7 @@ import psycopg
 
 from tollway.errors import DatabaseUnreachable, from_database
 from tollway.workflow.business import Business, is_psycopg
+from tollway.workflow.connect import LOST_CLASSES
 from tollway.workflow.control import Dropped
 from tollway.workflow.operations import Answer, Operation
 
@@ -29,7 +30,6 @@ FIRST_WAIT, LONGEST_WAIT = 0.02, 2.0
 LEASE_LOST, CANCELLED, RECORDED = "TW201", "AB001", "TW202"
 AGAIN = frozenset({"40001", "40P01", "55P03"})
 """Serialization failure, deadlock, lock time-out: the transaction rolled back through no fault of its own."""
-LOST_CLASSES = ("08", "57P")
 
 SYNC = "select absurd.worker_sync(cast(cast({} as text) as jsonb))"
 RECORDS = """select cast(jsonb_object_agg(checkpoint_name, state) as text)
