@@ -272,3 +272,20 @@ def test_a_claim_reads_as_many_entries_as_it_takes(db: Database, rows: int, call
     assert answer == 10 or len(answer["claims"]) == 10
     assert 10 <= since["task_ready"][1] <= 10 + besides
     assert (since["task_lease"][1], since["task_cancel"][1]) == (0, 0)
+
+
+def test_what_was_claimed_is_read_by_its_key_though_nothing_ran_when_the_tasks_were_counted(db: Database) -> None:
+    """The index of the leases looked empty then; each task of a claim read all that run."""
+    make_queue(db)
+    task = '{"task_name": "t", "params": 1}'
+    db.one("select count(*) from absurd.spawn_tasks('q', (select jsonb_agg(%s::jsonb) from generate_series(1, 300)))", task)
+    db.conn.execute("vacuum analyze absurd.task")
+    db.conn.execute(QUICK)
+    assert len(db.one(NOTHING_ELSE)["claims"]) == 10
+    with db.conn.transaction():
+        reads = Reads(db, ("task_lease", "task_pkey"))
+        assert len(db.one(NOTHING_ELSE)["claims"]) == 10
+        since = reads.since()
+
+    assert since["task_lease"][1] == 0
+    assert since["task_pkey"][1] > 0

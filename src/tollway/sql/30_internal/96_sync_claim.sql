@@ -61,7 +61,8 @@ begin
                t.claim_epoch, t.claim_expires_at, t.wake_event, t.event_payload, t.workflow_run_id, t.parent_task_id, t.deadline,
                (select s.checkpoints from absurd._checkpoints(t.task_id) s)
         from absurd.task t
-        where t.task_id = i.id and t.state = 'running' and (t.claim_instance, t.claim_call) is not distinct from (v_instance, v_call)) c)
+        where t.task_id = i.id   -- no other index may serve, as that of the leases would, of which many may be held
+          and (t.state, t.claim_instance, t.claim_call) is not distinct from ('running', v_instance, v_call)) c)
     from unnest(v_ids) i(id)), null));   -- one that is sent again is not locked: it may be gone, or have been claimed by another worker
 end
 $$;
