@@ -14,7 +14,7 @@ import psycopg
 from psycopg import errors as pg
 
 from tollway.worker.backoff import Backoff
-from tollway.workflow.connect import settings
+from tollway.workflow.connect import first_line, settings
 
 log = logging.getLogger("tollway.worker")
 
@@ -35,11 +35,6 @@ ISOLATION = "set default_transaction_isolation = 'read committed'"
 """Whatever the role's default: the engine locks first and reads in the next statement, with a new snapshot."""
 FIRST_WAIT = 0.05
 LONGEST_WAIT = 5.0
-
-
-def first_line(error: BaseException) -> str:
-    """The sentence of a driver's error, without its context."""
-    return (str(error).strip() or type(error).__name__).splitlines()[0]
 
 
 class Link:

@@ -21,8 +21,9 @@ from tollway.errors import InvalidOption
 from tollway.worker import shortest_way
 from tollway.worker.answers import BUSY, OK, SKIPPED, failure_of
 from tollway.worker.backoff import Backoff
-from tollway.worker.connection import LOST, TRANSIENT, first_line
+from tollway.worker.connection import LOST, TRANSIENT
 from tollway.worker.line import Line
+from tollway.workflow.connect import first_line
 from tollway.workflow.operations import Answer, Operation
 
 log = logging.getLogger("tollway.worker")

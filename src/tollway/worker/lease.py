@@ -18,8 +18,8 @@ import orjson
 import psycopg
 
 from tollway.worker.backoff import Backoff
-from tollway.worker.connection import FIRST_WAIT, ISOLATION, LONGEST_WAIT, LOST, first_line
-from tollway.workflow.connect import settings
+from tollway.worker.connection import FIRST_WAIT, ISOLATION, LONGEST_WAIT, LOST
+from tollway.workflow.connect import first_line, settings
 
 log = logging.getLogger("tollway.worker")
 

@@ -22,7 +22,7 @@ import orjson
 import psycopg
 
 from tollway.worker.collection import spared
-from tollway.worker.connection import LOST, Link, first_line
+from tollway.worker.connection import LOST, Link
 from tollway.worker.group_commit import APART_FROM, GroupCommit
 from tollway.worker.hooks import register_hooks
 from tollway.worker.lease import Held, Leases
@@ -35,6 +35,7 @@ from tollway.worker.upkeep import Upkeep
 from tollway.worker.wakeup import Wakeup
 from tollway.workflow import operations
 from tollway.workflow.business import Business
+from tollway.workflow.connect import first_line
 from tollway.workflow.definition import Registry
 from tollway.workflow.services import Services
 

@@ -12,7 +12,8 @@ import random
 
 import psycopg
 
-from tollway.worker.connection import LOST, Link, first_line
+from tollway.worker.connection import LOST, Link
+from tollway.workflow.connect import first_line
 
 log = logging.getLogger("tollway.worker")
 

@@ -49,6 +49,11 @@ def settings(purpose: str) -> dict[str, Any]:
     }
 
 
+def first_line(error: BaseException) -> str:
+    """The sentence of a driver's error, without its context."""
+    return (str(error).strip() or type(error).__name__).splitlines()[0]
+
+
 def _parameters(dsn: str) -> dict[str, Any]:
     """What the address says itself counts, but for the name. Raises: psycopg.ProgrammingError."""
     ours = settings("client")
@@ -57,7 +62,7 @@ def _parameters(dsn: str) -> dict[str, Any]:
 
 def no_address(error: Exception, dsn: str) -> InvalidOption:
     """libpq quotes what it cannot read, the password too, and this goes to a log."""
-    first = (str(error).strip() or type(error).__name__).splitlines()[0]
+    first = first_line(error)
     for secret in (found for pattern in PASSWORDS for found in pattern.findall(dsn) if found):
         first = first.replace(secret, "***")
     hint = "postgresql://user@host:5432/database" + (", without +psycopg: that is SQLAlchemy's" if "+psycopg" in dsn else "")
@@ -65,8 +70,9 @@ def no_address(error: Exception, dsn: str) -> InvalidOption:
 
 
 def unreachable(error: psycopg.Error) -> DatabaseUnreachable:
-    first = (str(error).strip() or type(error).__name__).splitlines()[0]
-    return DatabaseUnreachable(f"the database cannot be reached: {first}", hint="check address, user and password, and that it runs.")
+    return DatabaseUnreachable(
+        f"the database cannot be reached: {first_line(error)}", hint="check address, user and password, and that it runs."
+    )
 
 
 def is_lost(error: psycopg.Error) -> bool:
@@ -77,8 +83,7 @@ def is_lost(error: psycopg.Error) -> bool:
 
 
 def lost(error: psycopg.Error) -> DatabaseUnreachable:
-    first = (str(error).strip() or type(error).__name__).splitlines()[0]
     return DatabaseUnreachable(
-        f"the connection was lost before the database answered: {first}",
+        f"the connection was lost before the database answered: {first_line(error)}",
         hint="it may have been done. A start with an idempotency key can be repeated, and so can everything but a start.",
     )

@@ -68,6 +68,18 @@ class Kept:
         else:
             _finish(own)
 
+    @contextmanager
+    def lent(self, own: Own) -> Iterator[None]:
+        """Given back at the end of a request. Raises: DatabaseUnreachable, if the connection ended under it."""
+        try:
+            yield
+        except psycopg.Error as error:
+            if is_lost(error):
+                raise lost(error) from error
+            raise
+        finally:
+            self.give_back(own)
+
     def close(self) -> None:
         if self.process != os.getpid():  # a child's end says goodbye on its parent's sockets otherwise, amid the parent's requests
             return
@@ -100,14 +112,8 @@ class Spares:
             if own is None:
                 connection = connect_sync(dsn)
                 own = Own(connection, AbsurdClient(connection))
-            try:
+            with kept.lent(own):
                 yield own.client
-            except psycopg.Error as error:
-                if is_lost(error):
-                    raise lost(error) from error
-                raise
-            finally:
-                kept.give_back(own)
         finally:
             if in_turn:
                 kept.turns.release()
@@ -122,14 +128,8 @@ class Spares:
             if own is None:
                 connection = await connect_async(dsn)
                 own = Own(connection, AsyncAbsurdClient(connection))
-            try:
+            with kept.lent(own):
                 yield own.client
-            except psycopg.Error as error:
-                if is_lost(error):
-                    raise lost(error) from error
-                raise
-            finally:
-                kept.give_back(own)
         finally:
             if in_turn:
                 kept.turns_async.release()
