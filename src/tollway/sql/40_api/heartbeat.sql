@@ -35,11 +35,12 @@ begin
   perform absurd._cancel_by_rule(t.task_id, v_now)
   from absurd._claims(p_claims) c
   join absurd.task t on t.task_id = c.task_id
-  where t.task_id = any (v_locked) and t.state = 'running' and t.claim_epoch = c.epoch and t.cancel_at <= v_now;
+  -- not "=", here and below: the index of the leases, of which many may be held, is not to serve
+  where t.task_id = any (v_locked) and t.state is not distinct from 'running' and t.claim_epoch = c.epoch and t.cancel_at <= v_now;
   update absurd.task t
   set claim_expires_at = greatest(t.claim_expires_at, v_now + make_interval(secs => p_extend_by)), heartbeat_at = v_now
   from absurd._claims(p_claims) c
-  where t.task_id = c.task_id and t.task_id = any (v_locked) and t.state = 'running' and t.claim_epoch = c.epoch;
+  where t.task_id = c.task_id and t.task_id = any (v_locked) and t.state is not distinct from 'running' and t.claim_epoch = c.epoch;
   return query
     select c.task_id,
            case when t.task_id is null then 'lost'
